@@ -10,7 +10,7 @@
 
 #define LOAD_MODULES 16
 
-/* A file to load from, hostile like everything in it. */
+/* A file to load from: its content is hostile, but it does not change while it is being loaded. */
 struct image {
 	uint64_t size; /* bytes */
 	/* Read @len bytes at @off (always inside size) to @buf. 0 or negative. */
