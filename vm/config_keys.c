@@ -4,10 +4,6 @@
 #include "vm/config_priv.h"
 #include "lib/string.h"
 
-#define NS_PER_US 1000ULL
-#define NS_PER_MS (1000 * NS_PER_US)
-#define NS_PER_S  (1000 * NS_PER_MS)
-
 #define FRAME_MIN	  (100 * NS_PER_US)
 #define FRAME_MAX	  (10 * NS_PER_S)
 #define REFUSAL_DELAY_MAX (3600 * NS_PER_S)
@@ -18,15 +14,7 @@
 #define LOW_LIMIT	  (4 * GIB)
 #define PCI_DEV_MAX	  31
 #define PCI_FN_MAX	  7
-#define HEX		  16
-#define DECIMAL		  10
 #define SHA256_PREFIX	  "sha256:"
-
-/* One of several words that a key can be. */
-struct choice {
-	const char *word;
-	uint32_t value;
-};
 
 static const struct choice require_words[] = {
 	{"nested-paging", REQUIRE_NESTED_PAGING},
@@ -49,205 +37,10 @@ const char *config_require_name(uint64_t bit)
 	return NULL;
 }
 
-/* Find @word among @n choices; false where it is none of them. */
-static bool choose(struct span word, const struct choice *choices, size_t n, uint32_t *out)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (span_is(word, choices[i].word)) {
-			*out = choices[i].value;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Value of a digit, or a number above every base. */
-static uint32_t digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (uint32_t)(c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (uint32_t)(c - 'a') + DECIMAL;
-	if (c >= 'A' && c <= 'F')
-		return (uint32_t)(c - 'A') + DECIMAL;
-	return HEX;
-}
-
-/* Take digits of @base off the front of @s. -EINVAL: none there; -ERANGE: more than 64 bits. */
-static int digits_take(struct span *s, uint32_t base, uint64_t *out)
-{
-	uint64_t v = 0;
-	uint32_t n = 0;
-
-	for (; n < s->len && digit(s->s[n]) < base; n++) {
-		if (__builtin_mul_overflow(v, (uint64_t)base, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)digit(s->s[n]), &v))
-			return -ERANGE;
-	}
-	if (!n)
-		return -EINVAL;
-	*s = span_skip(*s, n);
-	*out = v;
-	return 0;
-}
-
-/* Likewise a decimal number, or a hexadecimal one after 0x. */
-static int number_take(struct span *s, uint64_t *out)
-{
-	if (s->len > 2 && s->s[0] == '0' && (s->s[1] == 'x' || s->s[1] == 'X')) {
-		*s = span_skip(*s, 2);
-		return digits_take(s, HEX, out);
-	}
-	return digits_take(s, DECIMAL, out);
-}
-
-/* @word as a number from @min to @max, or report. */
-static bool number(struct config_report *rep, struct span word, uint64_t min, uint64_t max,
-		   uint64_t *out)
-{
-	struct span rest = word;
-	int err = number_take(&rest, out);
-
-	if (err == -EINVAL || (!err && rest.len)) {
-		span_error(rep, word, "not a number (decimal, or hexadecimal with 0x)");
-		return false;
-	}
-	if (err || *out < min || *out > max) {
-		span_error(rep, word, "out of range: from %llu to %llu is allowed",
-			   (unsigned long long)min, (unsigned long long)max);
-		return false;
-	}
-	return true;
-}
-
-/* @word as bytes with K, M, G or T, or report. Never 0. */
-static bool size(struct config_report *rep, struct span word, uint64_t *out)
-{
-	static const struct choice units[] = {
-		{"",  0 },
-		 {"K", 10},
-		    {"M", 20},
-		       {"G", 30},
-		  {"T", 40}
-	   };
-	struct span rest = word;
-	uint64_t n = 0;
-	uint32_t shift;
-	int err = number_take(&rest, &n);
-
-	if (err == -EINVAL || (!err && !choose(rest, units, ARRAY_SIZE(units), &shift))) {
-		span_error(rep, word,
-			   "not a size (a number, then K, M, G, T or nothing for bytes)");
-		return false;
-	}
-	if (err || n > UINT64_MAX >> shift) {
-		span_error(rep, word, "this size does not fit into 64 bits");
-		return false;
-	}
-	if (!n) {
-		span_error(rep, word, "a size of 0");
-		return false;
-	}
-	*out = n << shift;
-	return true;
-}
-
-/* Take a duration (`10ms`, or `10 ms`) off @rest as ns, or report. */
-static bool duration_take(struct config_report *rep, struct span *rest, uint64_t *out)
-{
-	static const struct choice units[] = {
-		{"ns", 1	},
-		   {"us", NS_PER_US},
-		      {"ms", NS_PER_MS},
-		 {"s",  NS_PER_S }
-	};
-	struct span word = span_word(rest), unit = word;
-	uint64_t n = 0;
-	uint32_t ns;
-	int err = number_take(&unit, &n);
-
-	if (!err && !unit.len)
-		unit = span_word(rest);
-	if (err == -EINVAL || (!err && !choose(unit, units, ARRAY_SIZE(units), &ns))) {
-		span_error(rep, word, "not a duration (a number, then ns, us, ms or s)");
-		return false;
-	}
-	if (err || __builtin_mul_overflow(n, (uint64_t)ns, out)) {
-		span_error(rep, word, "this duration does not fit into 64 bits of nanoseconds");
-		return false;
-	}
-	return true;
-}
-
-/* The value has ended: anything left is an error. */
-static bool at_end(struct config_report *rep, struct span rest)
-{
-	if (!rest.len)
-		return true;
-	span_error(rep, rest, "unexpected after the value");
-	return false;
-}
-
-/* @value as one duration from @min to @max, or report. */
-static bool duration(struct config_report *rep, struct span value, uint64_t min, uint64_t max,
-		     uint64_t *out)
-{
-	struct span rest = value;
-
-	if (!duration_take(rep, &rest, out) || !at_end(rep, rest))
-		return false;
-	if (*out < min || *out > max) {
-		span_error(rep, value, "out of range: from %lluus to %lluus is allowed",
-			   (unsigned long long)(min / NS_PER_US),
-			   (unsigned long long)(max / NS_PER_US));
-		return false;
-	}
-	return true;
-}
-
-/* @value as `DURATION @between DURATION`, for windows and reservations. */
-static bool duration_pair(struct config_report *rep, struct span value, const char *between,
-			  uint64_t *first, uint64_t *second)
-{
-	struct span rest = value, word;
-
-	if (!duration_take(rep, &rest, first))
-		return false;
-	word = span_word(&rest);
-	if (!span_is(word, between)) {
-		span_error(rep, word.len ? word : value, "expected DURATION %s DURATION", between);
-		return false;
-	}
-	if (!rest.len) {
-		span_error(rep, word, "a duration is missing after this word");
-		return false;
-	}
-	return duration_take(rep, &rest, second) && at_end(rep, rest);
-}
-
-/* Take the next item of a comma-separated list. False: no more. Empty items are given out, for the caller to report. */
-static bool item_take(struct span *rest, bool *more, struct span *item)
-{
-	uint32_t n = 0;
-
-	if (!*more)
-		return false;
-	while (n < rest->len && rest->s[n] != ',')
-		n++;
-	*item = *rest;
-	item->len = n;
-	*item = span_trim(*item);
-	*more = n < rest->len;
-	*rest = span_skip(*rest, *more ? n + 1 : n);
-	return true;
-}
-
 static void choice_value(struct key_target *t, struct span value, const struct choice *choices,
 			 size_t n, uint32_t *out, const char *allowed)
 {
-	if (!choose(value, choices, n, out))
+	if (!value_choose(value, choices, n, out))
 		span_error(t->rep, value, "not one of: %s", allowed);
 }
 
@@ -257,7 +50,7 @@ static void sys_frame(struct key_target *t, struct span value)
 {
 	uint64_t ns;
 
-	if (duration(t->rep, value, FRAME_MIN, FRAME_MAX, &ns))
+	if (value_duration(t->rep, value, FRAME_MIN, FRAME_MAX, &ns))
 		t->c->frame = ns;
 }
 
@@ -265,7 +58,7 @@ static void sys_reserve(struct key_target *t, struct span value)
 {
 	uint64_t bytes;
 
-	if (!size(t->rep, value, &bytes))
+	if (!value_size(t->rep, value, &bytes))
 		return;
 	if (bytes < RESERVE_MIN)
 		span_error(t->rep, value, "the hypervisor needs a reserve of at least 1M");
@@ -287,8 +80,8 @@ static void sys_require(struct key_target *t, struct span value)
 	struct span item;
 	uint32_t bit;
 
-	while (item_take(&value, &more, &item)) {
-		if (choose(item, require_words, ARRAY_SIZE(require_words), &bit))
+	while (value_item(&value, &more, &item)) {
+		if (value_choose(item, require_words, ARRAY_SIZE(require_words), &bit))
 			t->c->require |= bit;
 		else
 			span_error(
@@ -303,7 +96,7 @@ static void sys_on_refusal(struct key_target *t, struct span value)
 	uint64_t ns;
 
 	if (span_is(word, "halt")) {
-		at_end(t->rep, rest);
+		value_at_end(t->rep, rest);
 		return;
 	}
 	if (!span_is(word, "reboot")) {
@@ -315,7 +108,7 @@ static void sys_on_refusal(struct key_target *t, struct span value)
 		span_error(t->rep, value, "expected: reboot after DURATION");
 		return;
 	}
-	if (!duration(t->rep, rest, 0, REFUSAL_DELAY_MAX, &ns))
+	if (!value_duration(t->rep, rest, 0, REFUSAL_DELAY_MAX, &ns))
 		return;
 	t->c->on_refusal = REFUSAL_REBOOT;
 	t->c->refusal_delay = ns;
@@ -373,12 +166,12 @@ static bool cpus_item(struct key_target *t, struct span item)
 	while (n < item.len && item.s[n] != '-')
 		n++;
 	first.len = n;
-	if (!number(t->rep, span_trim(first), 0, CONFIG_CPUS - 1, &from))
+	if (!value_number(t->rep, span_trim(first), 0, CONFIG_CPUS - 1, &from))
 		return false;
 	if (n == item.len)
 		return cpus_add(t, item, from, from);
 	last = span_trim(span_skip(item, n + 1));
-	if (!number(t->rep, last, 0, CONFIG_CPUS - 1, &to))
+	if (!value_number(t->rep, last, 0, CONFIG_CPUS - 1, &to))
 		return false;
 	if (to < from) {
 		span_error(t->rep, item, "this range of CPUs runs backwards");
@@ -396,7 +189,7 @@ static void vm_cpus(struct key_target *t, struct span value)
 		t->vm->cpus_all = true;
 		return;
 	}
-	while (item_take(&value, &more, &item)) {
+	while (value_item(&value, &more, &item)) {
 		if (!cpus_item(t, item))
 			return;
 	}
@@ -410,7 +203,7 @@ static void vm_memory(struct key_target *t, struct span value)
 		t->vm->memory_rest = true;
 		return;
 	}
-	if (!size(t->rep, value, &bytes))
+	if (!value_size(t->rep, value, &bytes))
 		return;
 	if (!IS_ALIGNED(bytes, PAGE_SIZE))
 		span_error(t->rep, value, "memory comes in multiples of 4K");
@@ -435,8 +228,8 @@ static bool image_pin(struct config_report *rep, struct span word, struct config
 		return false;
 	}
 	for (i = 0; i < SHA256_SIZE; i++) {
-		high = digit(hex.s[2 * i]);
-		low = digit(hex.s[2 * i + 1]);
+		high = value_digit(hex.s[2 * i]);
+		low = value_digit(hex.s[2 * i + 1]);
 		if (high >= HEX || low >= HEX) {
 			span_error(rep, word, "this digest is not hexadecimal");
 			return false;
@@ -472,7 +265,7 @@ static bool image_value(struct key_target *t, struct span value, struct config_i
 	memcpy(got.name, name.s, name.len);
 	if (pin.len && !image_pin(t->rep, pin, &got))
 		return false;
-	if (!at_end(t->rep, rest))
+	if (!value_at_end(t->rep, rest))
 		return false;
 	*image = got;
 	return true;
@@ -493,7 +286,7 @@ static void vm_modules(struct key_target *t, struct span value)
 	bool more = true;
 	struct span item;
 
-	while (item_take(&value, &more, &item)) {
+	while (value_item(&value, &more, &item)) {
 		if (t->vm->module_count == CONFIG_MODULES) {
 			span_error(t->rep, item, "more than %u modules", CONFIG_MODULES);
 			return;
@@ -543,7 +336,7 @@ static void vm_debug_exit(struct key_target *t, struct span value)
 {
 	uint64_t port;
 
-	if (number(t->rep, value, 0, PORT_MAX, &port))
+	if (value_number(t->rep, value, 0, PORT_MAX, &port))
 		t->vm->debug_exit = (uint16_t)port;
 }
 
@@ -558,7 +351,7 @@ static void vm_flat(struct key_target *t, struct span value)
 	uint64_t base;
 	uint32_t mode = FLAT_NONE;
 
-	if (!number(t->rep, address, 0, LOW_LIMIT - 1, &base))
+	if (!value_number(t->rep, address, 0, LOW_LIMIT - 1, &base))
 		return;
 	if (!rest.len) {
 		span_error(t->rep, value,
@@ -581,14 +374,14 @@ static void vm_window(struct key_target *t, struct span value)
 	bool more = true;
 	struct span item;
 
-	while (item_take(&value, &more, &item)) {
+	while (value_item(&value, &more, &item)) {
 		if (t->vm->window_count == CONFIG_WINDOWS) {
 			span_error(t->rep, item, "more than %u windows", CONFIG_WINDOWS);
 			return;
 		}
 		w = &t->vm->windows[t->vm->window_count];
 		w->at = item.at;
-		if (!duration_pair(t->rep, item, "at", &w->length, &w->start))
+		if (!value_duration_pair(t->rep, item, "at", &w->length, &w->start))
 			return;
 		if (!w->length) {
 			span_error(t->rep, item, "a window of no length");
@@ -614,7 +407,7 @@ static void vm_reserve(struct key_target *t, struct span value)
 {
 	uint64_t budget, period;
 
-	if (!duration_pair(t->rep, value, "every", &budget, &period))
+	if (!value_duration_pair(t->rep, value, "every", &budget, &period))
 		return;
 	if (!budget || budget > period) {
 		span_error(t->rep, value, "the budget must be more than 0 and at most the period");
@@ -628,7 +421,7 @@ static void vm_weight(struct key_target *t, struct span value)
 {
 	uint64_t weight;
 
-	if (number(t->rep, value, 1, CONFIG_WEIGHT_MAX, &weight))
+	if (value_number(t->rep, value, 1, CONFIG_WEIGHT_MAX, &weight))
 		t->vm->weight = (uint32_t)weight;
 }
 
@@ -637,7 +430,7 @@ static bool pci_part(struct span *s, uint32_t max, char end, uint32_t *out)
 {
 	uint64_t v;
 
-	if (digits_take(s, HEX, &v) || v > max)
+	if (value_digits(s, HEX, &v) || v > max)
 		return false;
 	*out = (uint32_t)v;
 	if (!end)
@@ -673,7 +466,7 @@ static void vm_device(struct key_target *t, struct span value)
 	struct config_device *d;
 	bool more = true;
 
-	while (item_take(&value, &more, &item)) {
+	while (value_item(&value, &more, &item)) {
 		if (t->vm->device_count == CONFIG_DEVICES) {
 			span_error(t->rep, item, "more than %u devices", CONFIG_DEVICES);
 			return;
@@ -700,13 +493,13 @@ static bool share_item(struct key_target *t, struct span item, struct config_sha
 	uint32_t writable = false;
 
 	share->at = item.at;
-	if (!rest.len || !choose(rest, words, ARRAY_SIZE(words), &writable)) {
+	if (!rest.len || !value_choose(rest, words, ARRAY_SIZE(words), &writable)) {
 		span_error(t->rep, item, "expected: NAME SIZE ro or NAME SIZE rw");
 		return false;
 	}
 	share->writable = writable;
 	return span_name(t->rep, name, share->name, sizeof(share->name)) &&
-	       size(t->rep, bytes, &share->size);
+	       value_size(t->rep, bytes, &share->size);
 }
 
 static void vm_share(struct key_target *t, struct span value)
@@ -714,7 +507,7 @@ static void vm_share(struct key_target *t, struct span value)
 	bool more = true;
 	struct span item;
 
-	while (item_take(&value, &more, &item)) {
+	while (value_item(&value, &more, &item)) {
 		if (t->vm->share_count == CONFIG_SHARES) {
 			span_error(t->rep, item, "more than %u shared regions", CONFIG_SHARES);
 			return;
@@ -728,7 +521,7 @@ static void vm_watchdog(struct key_target *t, struct span value)
 {
 	uint64_t ns;
 
-	if (duration(t->rep, value, NS_PER_MS, 3600 * NS_PER_S, &ns))
+	if (value_duration(t->rep, value, NS_PER_MS, 3600 * NS_PER_S, &ns))
 		t->vm->watchdog = ns;
 }
 

@@ -37,6 +37,17 @@ static inline bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+#define NS_PER_US 1000ULL
+#define NS_PER_MS (1000 * NS_PER_US)
+#define NS_PER_S  (1000 * NS_PER_MS)
+#define HEX	  16
+
+/* One of several words that a value can be. */
+struct choice {
+	const char *word;
+	uint32_t value;
+};
+
 /* @s without its first @n (at most s.len) bytes, and without blanks at both ends. */
 struct span span_skip(struct span s, uint32_t n);
 struct span span_trim(struct span s);
@@ -49,5 +60,38 @@ bool span_is(struct span s, const char *text);
 
 /* Copy @s as a name (letters, digits, '_', '-', '.') of less than @size bytes, or report and return false. */
 bool span_name(struct config_report *rep, struct span s, char *to, uint32_t size);
+
+/* --- values: true where @out was set; where a report is given, false means that it was told --- */
+
+/* Find @word among @n choices. */
+bool value_choose(struct span word, const struct choice *choices, size_t n, uint32_t *out);
+
+/* A hexadecimal digit's value, or HEX where it is none. */
+uint32_t value_digit(char c);
+
+/* Take digits of @base (at most 16) off the front of @s. 0, -EINVAL (none there), -ERANGE (more than 64 bits). */
+int value_digits(struct span *s, uint32_t base, uint64_t *out);
+
+/* The whole @word as a number (decimal, or hexadecimal with 0x) from @min to @max. */
+bool value_number(struct config_report *rep, struct span word, uint64_t min, uint64_t max,
+		  uint64_t *out);
+
+/* The whole @word as bytes, with K, M, G or T; never 0. */
+bool value_size(struct config_report *rep, struct span word, uint64_t *out);
+
+/* The whole @value as a duration from @min to @max ns; or `DURATION @between DURATION`. */
+bool value_duration(struct config_report *rep, struct span value, uint64_t min, uint64_t max,
+		    uint64_t *out);
+bool value_duration_pair(struct config_report *rep, struct span value, const char *between,
+			 uint64_t *first, uint64_t *second);
+
+/* Nothing may be left in @rest. */
+bool value_at_end(struct config_report *rep, struct span rest);
+
+/*
+ * Take the next item of a comma-separated list off @rest. @more starts as true; false is returned after the last.
+ * Empty items are given out too.
+ */
+bool value_item(struct span *rest, bool *more, struct span *item);
 
 #endif

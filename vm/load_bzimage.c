@@ -317,7 +317,7 @@ static int zero_page_put(struct load *l, const struct setup_header *h, uint64_t 
 
 static int kernel_put(struct load *l, struct setup_header *h)
 {
-	uint64_t off, len, base;
+	uint64_t off = 0, len = 0, base = 0;
 	int err = payload_find(l, h, &off, &len);
 
 	if (err)
