@@ -18,7 +18,7 @@
 struct vpit_counter {
 	uint64_t start;	  /* host TSC of clock 0 */
 	uint64_t origin;  /* clock */
-	uint64_t frozen;  /* clocks counted when the gate fell, in modes that stop then */
+	int64_t frozen;	  /* clocks that were counted when counting stopped */
 	uint32_t count;	  /* the initial count in force, 1 to 65536; 0: none yet */
 	uint32_t next;	  /* waits for the end of a period, or for a trigger; 0: none */
 	uint64_t next_at; /* clock at which it takes force (modes 2 and 3) */
@@ -39,7 +39,8 @@ struct vpit_counter {
 struct vpit {
 	const struct vdev_host *host;
 	void *vm;
-	struct timer timer; /* next rising edge of counter 0 */
+	struct timer timer;
+	uint64_t edge; /* clock of counter 0 at which the timer is due: its OUT rises; 0: never */
 	bool output;
 	uint8_t control; /* port 0x61, writable bits */
 	struct vpit_counter counter[3];

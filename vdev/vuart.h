@@ -10,8 +10,8 @@
 #define VUART_FIFO  16
 
 /*
- * The back end. All pointers must be set; all but lock and unlock are called with the caller's lock held, and must
- * not call back into the UART.
+ * The back end. All pointers must be set; all but lock and unlock are called with the caller's lock held. Only
+ * rx_taken may call back into the UART: vuart_rx.
  */
 struct vuart_ops {
 	/* A byte to send. False: no room now; the UART keeps it, and THRE clear, until vuart_tx_room. */
