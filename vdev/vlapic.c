@@ -128,7 +128,7 @@ void vlapic_tpr_set(struct vlapic *v, uint32_t tpr)
 	ppr_update(v);
 }
 
-uint64_t vlapic_get_cr8(const struct vlapic *v)
+uint64_t vlapic_cr8(const struct vlapic *v)
 {
 	return v->tpr >> 4;
 }
@@ -227,6 +227,14 @@ void vlapic_reset(struct vlapic *v)
 	v->base = VLAPIC_BASE | IA32_APIC_BASE_EN | (v->cfg.bsp ? IA32_APIC_BASE_BSP : 0);
 	v->x2 = false;
 	registers_reset(v);
+}
+
+void vlapic_firmware(struct vlapic *v)
+{
+	atomic_store_u32(&v->svr, SVR_VECTOR | SVR_ENABLE);
+	atomic_store_bool(&v->soft_on, true);
+	atomic_store_u32(&v->lvt[VLAPIC_LVT_LINT0], (uint32_t)APIC_MODE_EXTINT << LVT_MODE_SHIFT);
+	atomic_store_u32(&v->lvt[VLAPIC_LVT_LINT1], (uint32_t)APIC_MODE_NMI << LVT_MODE_SHIFT);
 }
 
 void vlapic_init(struct vlapic *v, const struct vlapic_config *cfg, const struct vdev_host *host,

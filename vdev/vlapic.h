@@ -93,7 +93,9 @@ void vlapic_init(struct vlapic *v, const struct vlapic_config *cfg, const struct
 		 void *vm);
 /* Power-up or reset: xAPIC mode, software-disabled. SDM 11.4.7.1. */
 void vlapic_reset(struct vlapic *v);
-/* INIT: the same, but mode and base stay. SDM 11.4.7.3, 11.12.5. */
+/* After a reset: what PC firmware leaves on the boot processor. Enabled, LINT0 ExtINT, LINT1 NMI (MP spec. 3.6.2.2). */
+void vlapic_firmware(struct vlapic *v);
+/* INIT: the same as a reset, but mode and base stay. SDM 11.4.7.3, 11.12.5. */
 void vlapic_init_signal(struct vlapic *v);
 /* Cancel the timer, before the vCPU goes away. */
 void vlapic_stop(struct vlapic *v);
@@ -137,7 +139,7 @@ void vlapic_local(struct vlapic *v, enum vlapic_lvt lvt);
 
 /* --- the guest's accesses (own CPU) --- */
 void vlapic_eoi(struct vlapic *v);
-uint64_t vlapic_get_cr8(const struct vlapic *v);
+uint64_t vlapic_cr8(const struct vlapic *v);
 /* @value 0 to 15; the caller has refused reserved bits. */
 void vlapic_set_cr8(struct vlapic *v, uint64_t value);
 /* The APIC id, for CPUID as well. */
@@ -158,10 +160,10 @@ int vlapic_set_base(struct vlapic *v, uint64_t value);
 uint64_t vlapic_mmio_read(struct vlapic *v, uint32_t offset, uint8_t size);
 void vlapic_mmio_write(struct vlapic *v, uint32_t offset, uint8_t size, uint64_t value);
 /* MSRs VLAPIC_MSR_FIRST to VLAPIC_MSR_LAST. -EINVAL: #GP. */
-int vlapic_rdmsr(struct vlapic *v, uint32_t msr, uint64_t *value);
-int vlapic_wrmsr(struct vlapic *v, uint32_t msr, uint64_t value);
+int vlapic_msr_read(struct vlapic *v, uint32_t msr, uint64_t *value);
+int vlapic_msr_write(struct vlapic *v, uint32_t msr, uint64_t value);
 /* IA32_TSC_DEADLINE, guest TSC. Ignored, and 0, unless the timer is in that mode. SDM 11.5.4.1. */
-uint64_t vlapic_get_deadline(struct vlapic *v);
+uint64_t vlapic_deadline(struct vlapic *v);
 void vlapic_set_deadline(struct vlapic *v, uint64_t value);
 
 #endif

@@ -38,7 +38,8 @@
 
 /* LVT entries, 11.5.1. */
 #define LVT_VECTOR	   0xffu
-#define LVT_MODE(lvt)	   ((uint8_t)(((lvt) >> 8) & 7)) /* enum apic_mode */
+#define LVT_MODE(lvt)	   ((uint8_t)(((lvt) >> LVT_MODE_SHIFT) & 7)) /* enum apic_mode */
+#define LVT_MODE_SHIFT	   8
 #define LVT_MODE_MASK	   0x700u
 #define LVT_STATUS	   (1u << 12)
 #define LVT_LOW		   (1u << 13)
@@ -102,6 +103,7 @@ void vlapic_timer_divide(struct vlapic *v, uint32_t dcr);
 /* --- vlapic_route.c --- */
 /* The ICR was written: @dest as in its high half. */
 void vlapic_icr(struct vlapic *v, uint32_t low, uint32_t dest, bool dest8);
+void vlapic_self_ipi(struct vlapic *v, uint8_t vector);
 /* @vector, level-triggered, was ended: of use to a LINT pin that waits for it. Own CPU. */
 void vlapic_lint_eoi(struct vlapic *v, uint32_t vector);
 /* LVT LINT0 + @pin was written: a level that waits is delivered, an ExtINT is looked for. Own CPU. */

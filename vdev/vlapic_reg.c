@@ -232,7 +232,7 @@ void vlapic_mmio_write(struct vlapic *v, uint32_t offset, uint8_t size, uint64_t
 		vlapic_error(v, ESR_REGISTER);
 }
 
-int vlapic_rdmsr(struct vlapic *v, uint32_t msr, uint64_t *value)
+int vlapic_msr_read(struct vlapic *v, uint32_t msr, uint64_t *value)
 {
 	uint32_t reg = msr - VLAPIC_MSR_FIRST;
 	uint32_t low = 0;
@@ -270,7 +270,7 @@ static uint32_t x2_reserved(const struct vlapic *v, uint32_t reg)
 	}
 }
 
-int vlapic_wrmsr(struct vlapic *v, uint32_t msr, uint64_t value)
+int vlapic_msr_write(struct vlapic *v, uint32_t msr, uint64_t value)
 {
 	uint32_t reg = msr - VLAPIC_MSR_FIRST;
 
@@ -291,7 +291,7 @@ int vlapic_wrmsr(struct vlapic *v, uint32_t msr, uint64_t value)
 	if (reg == REG_SELF_IPI) {
 		if (value & ~(uint64_t)ICR_VECTOR)
 			return -EINVAL;
-		vlapic_icr(v, (uint32_t)value | APIC_TO_SELF << ICR_SHORTHAND_SHIFT, 0, false);
+		vlapic_self_ipi(v, (uint8_t)value);
 		return 0;
 	}
 	if (reg >= REG_COUNT || value >> 32 || (uint32_t)value & x2_reserved(v, reg))

@@ -141,6 +141,15 @@ uint32_t vlapic_route(struct vlapic *const *all, uint32_t n, const struct apic_m
 	return accepted;
 }
 
+void vlapic_self_ipi(struct vlapic *v, uint8_t vector)
+{
+	if (unlikely(vector < VECTOR_FIRST))
+		vlapic_error(v, ESR_SEND_ILLEGAL);
+	/* No kick: the sender looks before it enters the guest again. */
+	else if (likely(v->soft_on))
+		vlapic_irr_set(v, vector, false);
+}
+
 void vlapic_icr(struct vlapic *v, uint32_t low, uint32_t dest, bool dest8)
 {
 	struct apic_msg msg = {
@@ -170,10 +179,9 @@ void vlapic_icr(struct vlapic *v, uint32_t low, uint32_t dest, bool dest8)
 		v->host->apic_msg(v->vm, &msg);
 		return;
 	}
-	/* No kick: the sender looks before it enters the guest again. */
-	if (interrupt && v->soft_on)
-		vlapic_irr_set(v, msg.vector, false);
-	else if (!interrupt)
+	if (interrupt)
+		vlapic_self_ipi(v, msg.vector);
+	else
 		vlapic_deliver(v, &msg);
 }
 

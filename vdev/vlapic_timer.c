@@ -6,8 +6,8 @@
 /* Parts of a TSC tick in which fractions are kept: a ns is tsc_khz of them. */
 #define FRAC NS_PER_MS
 
-/* Farther behind than this (in TSC ticks, hours) the phase of a periodic timer is given up; keeps sums in 64 bits. */
-#define BEHIND_MAX BIT(43)
+/* Farther behind than this (TSC ticks; minutes) a periodic timer's phase is given up, which keeps sums in 64 bits. */
+#define BEHIND_MAX BIT(42)
 
 static bool is_deadline(const struct vlapic *v)
 {
@@ -248,7 +248,7 @@ void vlapic_timer_lvt(struct vlapic *v, uint32_t old)
 	arm(v, tsc);
 }
 
-uint64_t vlapic_get_deadline(struct vlapic *v)
+uint64_t vlapic_deadline(struct vlapic *v)
 {
 	if (!v->deadline)
 		return 0;

@@ -30,6 +30,9 @@
 
 #define POLL_REQUEST 0x80
 
+#define FIRMWARE_BASE_MASTER 0x08
+#define FIRMWARE_BASE_SLAVE  0x70
+
 /* Inputs that the edge/level registers can make level-triggered (ICH data sheets, 4D0h and 4D1h). */
 static const uint8_t elcr_writable[2] = {0xf8, 0xde};
 
@@ -323,6 +326,15 @@ void vpic_reset(struct vpic *p)
 {
 	for (uint32_t n = 0; n < 2; n++)
 		p->chip[n] = (struct vpic_chip){.lines = p->chip[n].lines};
+	update(p);
+}
+
+void vpic_firmware(struct vpic *p)
+{
+	p->chip[MASTER].base = FIRMWARE_BASE_MASTER;
+	p->chip[MASTER].imr = (uint8_t) ~(1u << CASCADE);
+	p->chip[SLAVE].base = FIRMWARE_BASE_SLAVE;
+	p->chip[SLAVE].imr = 0xff;
 	update(p);
 }
 

@@ -434,6 +434,6 @@ void vpit_reset(struct vpit *p)
 
 void vpit_init(struct vpit *p, const struct vdev_host *host, void *vm)
 {
-	*p = (struct vpit){.host = host, .vm = vm, .timer.fn = timer_fired};
+	*p = (struct vpit){.host = host, .vm = vm, .timer.fn = timer_fired, .output = true};
 	vpit_reset(p);
 }

@@ -46,6 +46,7 @@ struct vpit {
 	struct vpit_counter counter[3];
 };
 
+/* Counter 0's OUT is high from the start, without a call. */
 void vpit_init(struct vpit *p, const struct vdev_host *host, void *vm);
 void vpit_reset(struct vpit *p);
 /* Cancel the timer, before the VM goes away. */
