@@ -65,10 +65,24 @@ static int used_find(const struct load *l, uint64_t base, uint64_t size)
 	return -1;
 }
 
+/* Is the guest told that all of [base, end) is RAM? Its map is sorted, so one pass is enough. */
+static bool map_covers(const struct load *l, uint64_t base, uint64_t end)
+{
+	const struct load_range *r;
+	uint32_t i;
+
+	for (i = 0; i < l->t->map_count && base < end; i++) {
+		r = &l->t->map[i];
+		if (r->type == LOAD_RAM && r->base.v <= base && base - r->base.v < r->size)
+			base = r->base.v + r->size;
+	}
+	return base >= end;
+}
+
 static bool is_low_ram(const struct load *l, uint64_t base, uint64_t size)
 {
 	return size && base < LOAD_4G && size <= LOAD_4G - base &&
-	       l->t->is_ram(l->t->arg, GPA(base), size);
+	       map_covers(l, base, base + size) && l->t->is_ram(l->t->arg, GPA(base), size);
 }
 
 bool load_is_free(const struct load *l, uint64_t base, uint64_t size)

@@ -36,7 +36,7 @@ int load_fail(struct load *l, int error, const char *fmt, ...) PRINTF(3, 4);
 int load_read(struct load *l, const struct image *image, uint64_t off, void *buf, uint32_t len,
 	      const char *what);
 
-/* Can [base, base + size) be claimed: guest RAM below 4 GiB, not claimed yet? */
+/* Can [base, base + size) be claimed: guest RAM (its map and is_ram agree) below 4 GiB, not claimed yet? */
 bool load_is_free(const struct load *l, uint64_t base, uint64_t size);
 
 /* Claim it. -ENOMEM (not RAM, or above 4 GiB), -ENOEXEC (over something else), -E2BIG (too many pieces). */
