@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A physical IOAPIC: its redirection table. */
+
+#include "drivers/ioapic.h"
+
+/* Memory-mapped registers (82093AA data sheet, 3.1; EOI: ICH9 data sheet, 13.5.4) */
+#define IOREGSEL 0x00
+#define IOWIN	 0x10
+#define IOEOI	 0x40
+
+/* Behind the index (82093AA, 3.2) */
+#define IOAPICID       0x00
+#define IOAPICVER      0x01
+#define IOREDTBL       0x10 /* two words per pin */
+#define ID_SHIFT       24
+#define ID_MASK	       0x0f
+#define VERSION_MASK   0xff
+#define LAST_PIN_SHIFT 16
+#define LAST_PIN_MASK  0xff
+#define VERSION_EOI    0x20 /* the first with an EOI register */
+#define NOTHING_THERE  0xffffffffu
+
+static void mmio_write(struct ioapic *io, uint32_t reg, uint32_t value)
+{
+	*(volatile uint32_t *)(io->regs + reg) = value;
+}
+
+static uint32_t reg_read(struct ioapic *io, uint32_t index)
+{
+	mmio_write(io, IOREGSEL, index);
+	return *(volatile uint32_t *)(io->regs + IOWIN);
+}
+
+static void reg_write(struct ioapic *io, uint32_t index, uint32_t value)
+{
+	mmio_write(io, IOREGSEL, index);
+	mmio_write(io, IOWIN, value);
+}
+
+static void low_write(struct ioapic *io, uint32_t pin, uint32_t low)
+{
+	io->low[pin] = low;
+	reg_write(io, IOREDTBL + 2 * pin, low);
+}
+
+int ioapic_init(struct ioapic *io, volatile void *regs, uint32_t gsi_base)
+{
+	uint32_t version;
+
+	*io = (struct ioapic){.regs = regs, .gsi_base = gsi_base};
+	version = reg_read(io, IOAPICVER);
+	if (version == NOTHING_THERE)
+		return -ENODEV;
+	io->version = (uint8_t)(version & VERSION_MASK);
+	io->id = (reg_read(io, IOAPICID) >> ID_SHIFT) & ID_MASK;
+	io->pins = (uint16_t)(((version >> LAST_PIN_SHIFT) & LAST_PIN_MASK) + 1);
+	if (io->pins > IOAPIC_PINS_MAX)
+		io->pins = IOAPIC_PINS_MAX;
+	for (uint32_t pin = 0; pin < io->pins; pin++)
+		low_write(io, pin, IOAPIC_RTE_MASKED);
+	return 0;
+}
+
+uint64_t ioapic_read(struct ioapic *io, uint32_t pin)
+{
+	uint64_t rte;
+
+	if (pin >= io->pins)
+		return IOAPIC_RTE_MASKED;
+	lock_acquire(&io->lock);
+	rte = reg_read(io, IOREDTBL + 2 * pin);
+	rte |= (uint64_t)reg_read(io, IOREDTBL + 2 * pin + 1) << 32;
+	lock_release(&io->lock);
+	return rte;
+}
+
+void ioapic_write(struct ioapic *io, uint32_t pin, uint64_t rte)
+{
+	if (pin >= io->pins)
+		return;
+	lock_acquire(&io->lock);
+	low_write(io, pin, io->low[pin] | IOAPIC_RTE_MASKED);
+	reg_write(io, IOREDTBL + 2 * pin + 1, (uint32_t)(rte >> 32));
+	low_write(io, pin, (uint32_t)rte);
+	lock_release(&io->lock);
+}
+
+void ioapic_mask(struct ioapic *io, uint32_t pin)
+{
+	if (pin >= io->pins)
+		return;
+	lock_acquire(&io->lock);
+	low_write(io, pin, io->low[pin] | IOAPIC_RTE_MASKED);
+	lock_release(&io->lock);
+}
+
+void ioapic_unmask(struct ioapic *io, uint32_t pin)
+{
+	if (pin >= io->pins)
+		return;
+	lock_acquire(&io->lock);
+	low_write(io, pin, io->low[pin] & ~(uint32_t)IOAPIC_RTE_MASKED);
+	lock_release(&io->lock);
+}
+
+void ioapic_eoi(struct ioapic *io, uint32_t pin)
+{
+	uint32_t low;
+
+	if (pin >= io->pins)
+		return;
+	lock_acquire(&io->lock);
+	low = io->low[pin];
+	if (io->version >= VERSION_EOI) {
+		mmio_write(io, IOEOI, low & IOAPIC_RTE_VECTOR);
+	} else {
+		low_write(io, pin, (low | IOAPIC_RTE_MASKED) & ~(uint32_t)IOAPIC_RTE_LEVEL);
+		low_write(io, pin, low);
+	}
+	lock_release(&io->lock);
+}
