@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Every entry point: `make help` lists them.
+
+VERSION := 0.1.0
+
+# BUILD may be set to build elsewhere (make check does); WERROR= builds with a compiler that warns of more.
+BUILD   ?= build
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+LD      := ld
+NASM    ?= nasm
+HOSTCC  ?= gcc
+FUZZCC  ?= clang-14
+WERROR  ?= -Werror
+
+FOLDERS := boot arch vmx svm ept sched lib vm vdev drivers
+SOURCES := $(wildcard $(FOLDERS:%=%/*.c))
+ASMS    := $(wildcard $(FOLDERS:%=%/*.asm))
+HEADERS := $(wildcard $(FOLDERS:%=%/*.h)) $(wildcard include/bulkhead/*.h)
+OBJECTS := $(SOURCES:%=$(BUILD)/obj/%.o) $(ASMS:%=$(BUILD)/obj/%.o)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wundef $(WERROR)
+INCLUDES := -I. -Iinclude
+# What the hypervisor and the bare guests share. Paths are cut so that two trees give the same bytes.
+BARE     := -std=gnu11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie \
+            -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+            -fno-strict-aliasing -O2 -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+CFLAGS   := $(BARE) -mcmodel=kernel $(INCLUDES) $(WARNINGS) -DBULKHEAD_VERSION='"$(VERSION)"'
+NASMFLAGS := -f elf64 -g -F dwarf -I./ -Iinclude/
+LDFLAGS  := -nostdlib -static -T linker.ld -z max-page-size=4096 -z noexecstack --build-id=none \
+            --no-warn-rwx-segments
+
+SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HOST        := -std=gnu11 -O1 -g -DBULKHEAD_HOST -DBULKHEAD_VERSION='"$(VERSION)"' $(INCLUDES) \
+               -Wall -Wextra $(WERROR) -MMD -MP $(SANITIZE)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+# ---------------------------------------------------------------------------------- the hypervisor
+
+.PHONY: all
+all: $(BUILD)/bulkhead
+
+$(BUILD)/bulkhead: $(OBJECTS) linker.ld
+	@echo "  LD      $@"
+	@$(LD) $(LDFLAGS) -o $@ $(OBJECTS)
+
+$(BUILD)/obj/%.c.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.asm.o: %.asm Makefile
+	@mkdir -p $(@D)
+	@echo "  NASM    $<"
+	@$(NASM) $(NASMFLAGS) -MD $(@:.o=.d) -MP -o $@ $<
+
+# Only the objects, for a tree whose image does not link yet, and for make check.
+.PHONY: objects
+objects: $(OBJECTS)
+
+# ------------------------------------------------------------------------------------ bare guests
+# guests/bare/NAME.c or NAME.asm becomes $(BUILD)/guests/NAME.elf, linked with start.asm, with what
+# guests/bare/lib/ holds, and by guest.ld.
+
+GUEST_FILES := $(filter-out %/start.asm,$(wildcard guests/bare/*.c guests/bare/*.asm))
+GUEST_LIB   := $(wildcard guests/bare/start.asm guests/bare/lib/*.c guests/bare/lib/*.asm)
+GUEST_ELFS  := $(addprefix $(BUILD)/guests/,$(addsuffix .elf,$(basename $(notdir $(GUEST_FILES)))))
+GUEST_OBJS  := $(GUEST_LIB:%=$(BUILD)/obj/%.o)
+
+.PHONY: guests
+guests: $(GUEST_ELFS)
+
+$(BUILD)/obj/guests/%.c.o: guests/%.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(BARE) -mcmodel=small -Iinclude -Iguests/bare $(WARNINGS) -c -o $@ $<
+
+$(BUILD)/obj/guests/%.asm.o: guests/%.asm Makefile
+	@mkdir -p $(@D)
+	@echo "  NASM    $<"
+	@$(NASM) $(NASMFLAGS) -Iguests/bare/ -MD $(@:.o=.d) -MP -o $@ $<
+
+define guest_rule
+$(BUILD)/guests/$(basename $(notdir $(1))).elf: $(BUILD)/obj/$(1).o $(GUEST_OBJS) guests/bare/guest.ld
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$(LD) -nostdlib -static -T guests/bare/guest.ld -z max-page-size=4096 -z noexecstack \
+		--build-id=none --no-warn-rwx-segments -o $$@ $(GUEST_OBJS) $(BUILD)/obj/$(1).o
+endef
+$(foreach f,$(GUEST_FILES),$(eval $(call guest_rule,$(f))))
+
+# ------------------------------------------------------------------- unit tests and fuzz targets
+# A line `/* sources: a.c b.c */` in a test names what is linked with it, `/* libs: x y */` its libraries.
+
+UNIT_TESTS := $(wildcard tests/unit/test_*.c)
+FUZZ_TESTS := $(wildcard tests/fuzz/fuzz_*.c)
+UNIT_BINS  := $(UNIT_TESTS:tests/unit/%.c=$(BUILD)/unit/%)
+FUZZ_BINS  := $(FUZZ_TESTS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+named       = $(shell sed -n 's|^/\* $(1): *\(.*[^ ]\) *\*/.*|\1|p' $(2))
+
+$(BUILD)/unit/obj/%.c.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	@$(HOSTCC) $(HOST) -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.c.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  FUZZCC  $<"
+	@$(FUZZCC) $(HOST) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+define unit_rule
+$(BUILD)/unit/$(basename $(notdir $(1))): $(patsubst %,$(BUILD)/unit/obj/%.o,$(1) $(call named,sources,$(1)))
+	@echo "  HOSTLD  $$@"
+	@$(HOSTCC) $(SANITIZE) -o $$@ $$^ -lcmocka $(patsubst %,-l%,$(call named,libs,$(1)))
+endef
+define fuzz_rule
+$(BUILD)/fuzz/$(basename $(notdir $(1))): $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(1) $(call named,sources,$(1)))
+	@echo "  FUZZLD  $$@"
+	@$(FUZZCC) $(SANITIZE) -fsanitize=fuzzer -o $$@ $$^ $(patsubst %,-l%,$(call named,libs,$(1)))
+endef
+$(foreach f,$(UNIT_TESTS),$(eval $(call unit_rule,$(f))))
+$(foreach f,$(FUZZ_TESTS),$(eval $(call fuzz_rule,$(f))))
+
+# ------------------------------------------------------------------------------ the service guest
+
+SERVICE := $(addprefix $(BUILD)/service/,vmlinuz vmlinux initrd.cpio)
+
+.PHONY: service
+service: $(SERVICE)
+
+$(SERVICE) &: $(BUILD)/fetch/done guests/service/build $(shell find guests/service/root -type f)
+	@echo "  SERVICE $(BUILD)/service"
+	@guests/service/build $(BUILD)/fetch/root $(BUILD)/service
+
+# The one step that needs a network. Everything else works without it afterwards, as any user.
+.PHONY: fetch
+fetch: $(BUILD)/fetch/done
+
+$(BUILD)/fetch/done: tools/fetch
+	@tools/fetch $(BUILD)/fetch
+
+.PHONY: deps
+deps:
+	@tools/deps
+
+# -------------------------------------------------------------------------------------- use it
+
+ISO_MODULES := linux=$(BUILD)/service/vmlinux initrd=$(BUILD)/service/initrd.cpio
+
+.PHONY: iso
+iso: $(BUILD)/bulkhead.iso
+
+$(BUILD)/bulkhead.iso: $(BUILD)/bulkhead $(SERVICE) guests/service/service.conf tools/mkiso tools/bhiso.py
+	@echo "  ISO     $@"
+	@tools/mkiso -o $@ -c guests/service/service.conf $(ISO_MODULES)
+
+# Sub-makes, so that what `deps` and `fetch` bring is there before anything is built.
+.PHONY: run
+run: deps
+	@$(MAKE) --no-print-directory fetch
+	@$(MAKE) --no-print-directory iso
+	@tools/session $(BUILD)/bulkhead.iso
+
+# ----------------------------------------------------------------------------------------- test
+
+.PHONY: unit fuzz-smoke system test check bench
+unit:
+	@$(MAKE) --no-print-directory --keep-going unit-programs || true
+	@tools/hosttests unit $(UNIT_BINS)
+
+fuzz-smoke:
+	@$(MAKE) --no-print-directory --keep-going fuzz-programs || true
+	@tools/hosttests fuzz $(FUZZ_BINS)
+
+.PHONY: unit-programs fuzz-programs
+unit-programs: $(UNIT_BINS)
+fuzz-programs: $(FUZZ_BINS)
+
+system: $(BUILD)/bulkhead guests service
+	@tests/system/run
+
+test: deps
+	@$(MAKE) --no-print-directory fetch
+	@tools/tally unit fuzz-smoke system
+
+check:
+	@tools/check
+
+bench: $(BUILD)/bulkhead guests service
+	@if test -x tests/bench/run; then tests/bench/run; else echo "there is no tests/bench/run"; exit 1; fi
+
+.PHONY: clean distclean help
+clean:
+	@cd $(BUILD) 2>/dev/null && rm -rf $$(ls | grep -vx fetch) || true
+
+distclean:
+	@rm -rf $(BUILD)
+
+help:
+	@echo "make             the hypervisor: $(BUILD)/bulkhead"
+	@echo "make run         a Linux shell under Bulkhead under QEMU, on this terminal"
+	@echo "make test        every test; installs and fetches what is missing"
+	@echo "make iso         $(BUILD)/bulkhead.iso, for BIOS, UEFI and USB sticks"
+	@echo "make deps        install the Debian packages that are missing (as root or through sudo)"
+	@echo "make fetch       download what the service guest is made of (the only step with a network)"
+	@echo "make unit, fuzz-smoke, system    the parts of make test"
+	@echo "make check       formatting, warnings with gcc and clang, static analysis"
+	@echo "make bench       figures"
+	@echo "make guests, service             the guests that the tests use"
+	@echo "make clean       all of $(BUILD)/ but what was fetched; distclean: that too"
+
+-include $(shell find $(BUILD)/obj $(BUILD)/unit/obj $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)
+
+# What tools/check asks for.
+.PHONY: print-%
+print-%:
+	@echo '$($*)'
