@@ -64,14 +64,14 @@ static void put_string(struct out *o, const struct spec *f, const char *s)
 }
 
 /* Digits of @value at the end of @digits; returns how many. */
-static int make_digits(char digits[DIGITS_MAX], uint64_t value, uint32_t base, bool upper)
+static int make_digits(char digits[DIGITS_MAX], uint64_t value, bool hex, bool upper)
 {
 	const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	int n = 0;
 
 	while (value) {
-		digits[DIGITS_MAX - ++n] = set[value % base];
-		value /= base;
+		digits[DIGITS_MAX - ++n] = set[hex ? value % 16 : value % 10];
+		value = hex ? value / 16 : value / 10;
 	}
 	return n;
 }
@@ -81,7 +81,7 @@ static void put_number(struct out *o, const struct spec *f, uint64_t value, cons
 	const bool hex = f->conversion == 'x' || f->conversion == 'X' || f->conversion == 'p';
 	const int prefix_len = (int)strlen(prefix);
 	char digits[DIGITS_MAX];
-	int n = make_digits(digits, value, hex ? 16 : 10, f->conversion == 'X');
+	int n = make_digits(digits, value, hex, f->conversion == 'X');
 	int zeros = (f->precision < 0 ? 1 : f->precision) - n;
 	int pad;
 
