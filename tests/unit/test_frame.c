@@ -399,6 +399,23 @@ static void test_alloc_ram(void **state)
 	assert_int_equal(frame_alloc_ram(PAGE_SIZE, OWNER_VM(3), r, 8, &n), -ENOMEM);
 }
 
+/* A small VM takes the tightest run, and leaves the large one whole. */
+static void test_alloc_ram_fit(void **state)
+{
+	const struct mem_range map[] = {
+		{{4 * GIB},  GIB,	 MEM_RAM},
+		{{8 * GIB},  64 * MIB, MEM_RAM},
+		{{10 * GIB}, GIB,	  MEM_RAM}
+	  };
+	struct mem_range r[1];
+	uint32_t n;
+
+	(void)state;
+	start(map, ARRAY_SIZE(map));
+	assert_int_equal(frame_alloc_ram(32 * MIB, OWNER_VM(0), r, 1, &n), 0);
+	assert_int_equal(r[0].base.v, 8 * GIB + 32 * MIB);
+}
+
 static void test_alloc_ram_random(void **state)
 {
 	struct mem_range r[16];
@@ -456,10 +473,15 @@ static void test_huge(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init),	      cmocka_unit_test(test_bad_maps),
-		cmocka_unit_test(test_arguments),     cmocka_unit_test(test_random),
-		cmocka_unit_test(test_no_sub_tables), cmocka_unit_test(test_find),
-		cmocka_unit_test(test_alloc_ram),     cmocka_unit_test(test_alloc_ram_random),
+		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_bad_maps),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_no_sub_tables),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_alloc_ram),
+		cmocka_unit_test(test_alloc_ram_fit),
+		cmocka_unit_test(test_alloc_ram_random),
 		cmocka_unit_test(test_huge),
 	};
 
