@@ -65,8 +65,7 @@ int vlapic_pending_slow(const struct vlapic *v)
 	return vector >= 0 && CLASS((uint32_t)vector) > CLASS(v->ppr) ? vector : -1;
 }
 
-/* The highest vector in service, 0: none (no vector below 16 gets there). */
-static uint32_t in_service(const struct vlapic *v)
+uint32_t vlapic_in_service(const struct vlapic *v)
 {
 	uint32_t w;
 
@@ -79,7 +78,7 @@ static uint32_t in_service(const struct vlapic *v)
 /* Processor priority, SDM 11.8.3.1. */
 static void ppr_update(struct vlapic *v)
 {
-	uint32_t class = CLASS(in_service(v));
+	uint32_t class = CLASS(vlapic_in_service(v));
 
 	atomic_store_u32(&v->ppr, CLASS(v->tpr) >= class ? v->tpr : class);
 }
@@ -105,7 +104,7 @@ void vlapic_ack(struct vlapic *v, uint8_t vector)
 
 void vlapic_eoi(struct vlapic *v)
 {
-	uint32_t vector = in_service(v);
+	uint32_t vector = vlapic_in_service(v);
 	uint32_t w = WORD(vector);
 
 	if (!vector)

@@ -76,6 +76,9 @@
 /* Vectors below are illegal in interrupt messages, 11.5.2. */
 #define VECTOR_FIRST 16
 
+/* Priority class of a vector, TPR or PPR, 11.8.3. */
+#define CLASS_MASK 0xf0u
+
 #define DFR_FLAT     0xffffffffu
 #define DFR_MODEL(d) ((d) >> 28) /* 0xf flat, 0 cluster; 11.6.2.2 */
 #define DCR_MASK     0xbu
@@ -87,6 +90,8 @@ bool vlapic_irr_set(struct vlapic *v, uint8_t vector, bool level);
 void vlapic_error(struct vlapic *v, uint32_t bits);
 /* Raise LVT entry @lvt as its register says. Any CPU. */
 void vlapic_lvt_raise(struct vlapic *v, enum vlapic_lvt lvt);
+/* The highest vector in service, 0: none (no vector below 16 gets there). */
+uint32_t vlapic_in_service(const struct vlapic *v);
 void vlapic_tpr_set(struct vlapic *v, uint32_t tpr);
 /* Logical id in x2APIC mode, 11.12.10.2. */
 uint32_t vlapic_x2_ldr(const struct vlapic *v);

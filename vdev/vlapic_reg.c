@@ -95,11 +95,13 @@ static bool reg_read(struct vlapic *v, uint32_t reg, uint32_t *value)
 static uint32_t arbitration(const struct vlapic *v)
 {
 	int top = vlapic_requested(v);
-	uint32_t irrv = top < 0 ? 0 : (uint32_t)top & 0xf0;
+	uint32_t irrv = top < 0 ? 0 : (uint32_t)top & CLASS_MASK;
+	uint32_t isrv = vlapic_in_service(v) & CLASS_MASK;
+	uint32_t tpr = v->tpr & CLASS_MASK;
 
-	if (v->tpr >> 4 >= irrv >> 4 && v->tpr >> 4 > v->ppr >> 4)
+	if (tpr >= irrv && tpr > isrv)
 		return v->tpr;
-	return (uint32_t)max_u64(max_u64(v->tpr & 0xf0, v->ppr & 0xf0), irrv);
+	return (uint32_t)max_u64(max_u64(tpr, isrv), irrv);
 }
 
 static uint32_t xapic_read(struct vlapic *v, uint32_t reg)

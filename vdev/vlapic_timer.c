@@ -192,9 +192,9 @@ static uint32_t current_at(struct vlapic *v, uint64_t tsc)
 	if (!v->running)
 		return 0;
 	ticks = v->expiry - tsc;
-	/* Written out like ratio_floor, because the fraction belongs into the numerator. */
+	/* Written out like ratio_ceil, because the fraction belongs into the numerator. */
 	part = ticks % v->host->tsc_khz * FRAC + v->expiry_frac;
-	ns = ticks / v->host->tsc_khz * FRAC + part / v->host->tsc_khz;
+	ns = ticks / v->host->tsc_khz * FRAC + (part + v->host->tsc_khz - 1) / v->host->tsc_khz;
 	return (uint32_t)((ns + BIT(v->div_shift) - 1) >> v->div_shift);
 }
 
