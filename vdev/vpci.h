@@ -83,8 +83,8 @@ struct vpci_ops {
 	uint64_t (*mmio_read)(void *arg, hpa_t hpa, uint8_t size);
 	void (*mmio_write)(void *arg, hpa_t hpa, uint8_t size, uint64_t value);
 	/*
-	 * A BAR decodes @base from now on (VPCI_BAR_OFF: nothing); also when a function is added. @size is 0 until the guest has sized the BAR.
-	 * May be NULL.
+	 * A BAR decodes @base from now on (VPCI_BAR_OFF: nothing); also when a function is added, and again after
+	 * sizing. @size is 0 until the guest has sized the BAR. May be NULL.
 	 */
 	void (*bar_changed)(void *arg, uint32_t bdf, uint32_t bar, uint64_t base, uint64_t size,
 			    bool is_mem);

@@ -21,7 +21,7 @@ static uint64_t table_len(const struct vpci_func *f)
 static void hw_control(struct vpci *v, struct vpci_func *f)
 {
 	struct vpci_msix *m = &f->msix;
-	uint32_t control = 0;
+	uint32_t control = m->count - 1U;
 
 	m->on = m->enable && m->clean;
 	if (m->on)
@@ -158,7 +158,7 @@ bool msix_found(struct vpci *v, struct vpci_func *f, uint8_t off)
 		return false;
 	control = hw_read(v, f, off + MSIX_CONTROL, 2);
 	if (control & MSIX_CONTROL_ENABLE)
-		hw_write(v, f, off + MSIX_CONTROL, 2, 0);
+		hw_write(v, f, off + MSIX_CONTROL, 2, control & MSIX_CONTROL_COUNT);
 	table = hw_read(v, f, off + MSIX_TABLE, 4);
 	m->bir = table & MSIX_BIR;
 	m->offset = table & ~(uint32_t)MSIX_BIR;
