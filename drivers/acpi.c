@@ -93,8 +93,7 @@ INIT bool acpi_walk_next(struct acpi_parser *p, struct acpi_walk *w)
 	w->type = w->entry[TYPE];
 	w->len = w->entry[LENGTH];
 	if (w->len < HEADER || w->len > t->len - w->next) {
-		acpi_report(p,
-			    "ACPI: table %.4s: entry at %u has the length %u; the rest is ignored",
+		acpi_report(p, "table %.4s: entry at %u has the length %u; the rest is ignored",
 			    t->signature, w->next, w->len);
 		return false;
 	}
@@ -135,26 +134,26 @@ static INIT struct acpi_table *table_add(struct acpi_parser *p, uint64_t at)
 	if (!at || table_listed(info, at))
 		return NULL;
 	if (info->table_count == ACPI_TABLES) {
-		acpi_report(p, "ACPI: more than %u tables; the one at %llx is ignored", ACPI_TABLES,
+		acpi_report(p, "more than %u tables; the one at %llx is ignored", ACPI_TABLES,
 			    (unsigned long long)at);
 		return NULL;
 	}
 	if (!read_at(p, at, header, sizeof(header))) {
-		acpi_report(p, "ACPI: the table at %llx cannot be read", (unsigned long long)at);
+		acpi_report(p, "the table at %llx cannot be read", (unsigned long long)at);
 		return NULL;
 	}
 	t = &info->tables[info->table_count];
 	*t = (struct acpi_table){.at = HPA(at), .len = acpi_u32(header + HEADER_LENGTH)};
 	memcpy(t->signature, header, sizeof(t->signature));
 	if (t->len < ACPI_HEADER || t->len > ACPI_TABLE_MAX || range_wraps(at, t->len)) {
-		acpi_report(p, "ACPI: the table %.4s at %llx has the length %u; it is ignored",
+		acpi_report(p, "the table %.4s at %llx has the length %u; it is ignored",
 			    t->signature, (unsigned long long)at, t->len);
 		return NULL;
 	}
 	info->table_count++;
 	t->intact = table_intact(p, t);
 	if (!t->intact)
-		acpi_report(p, "ACPI: the table %.4s at %llx has a bad checksum; it is not used",
+		acpi_report(p, "the table %.4s at %llx has a bad checksum; it is not used",
 			    t->signature, (unsigned long long)at);
 	return t;
 }
@@ -258,11 +257,11 @@ INIT int acpi_parse(struct acpi_info *out, const struct acpi_access *a, const vo
 
 	memset(out, 0, sizeof(*out));
 	if (!rsdp_is_good(rsdp, rsdp_len)) {
-		acpi_report(&p, "ACPI: the root pointer is damaged");
+		acpi_report(&p, "the root pointer is damaged");
 		return -EINVAL;
 	}
 	if (!roots_read(&p, rsdp, rsdp_len)) {
-		acpi_report(&p, "ACPI: neither XSDT nor RSDT is usable");
+		acpi_report(&p, "neither XSDT nor RSDT is usable");
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < ARRAY_SIZE(once); i++) {
@@ -272,7 +271,7 @@ INIT int acpi_parse(struct acpi_info *out, const struct acpi_access *a, const vo
 			once[i].parse(&p, t);
 	}
 	if (!out->cpu_count || !intact_find(out, "FACP")) {
-		acpi_report(&p, "ACPI: no usable %s", out->cpu_count ? "FADT" : "MADT");
+		acpi_report(&p, "no usable %s", out->cpu_count ? "FADT" : "MADT");
 		return -ENOENT;
 	}
 	table_add(&p, out->fadt.dsdt.v);

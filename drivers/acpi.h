@@ -26,7 +26,7 @@
 struct acpi_access {
 	/* Copy @len bytes at @from to @buf; 0, or negative where this cannot be read. */
 	int (*read)(void *arg, hpa_t from, void *buf, uint32_t len);
-	/* One sentence about a table that is left out or odd; may be NULL. */
+	/* One sentence about a table that is left out or odd, to stand behind "ACPI: "; may be NULL. */
 	void (*report)(void *arg, const char *fmt, ...) PRINTF(2, 3);
 	void *arg;
 };

@@ -137,7 +137,7 @@ INIT void acpi_parse_fadt(struct acpi_parser *p, const struct acpi_table *t)
 	if (!acpi_table_read(p, t, 0, fadt, sizeof(fadt)))
 		return;
 	if (t->len < FADT_V1_SIZE)
-		acpi_report(p, "ACPI: the FADT is only %u bytes long", t->len);
+		acpi_report(p, "the FADT is only %u bytes long", t->len);
 	for (uint32_t i = 0; i < ARRAY_SIZE(blocks); i++) {
 		struct acpi_block block = block_at(fadt, &blocks[i]);
 
@@ -178,7 +178,7 @@ INIT void acpi_parse_mcfg(struct acpi_parser *p, const struct acpi_table *t)
 					  .last_bus = e[11]};
 		if (!s.base.v || !IS_ALIGNED(s.base.v, MIB) || s.last_bus < s.first_bus ||
 		    range_wraps(s.base.v, 256 * MIB)) {
-			acpi_report(p, "ACPI: an entry of the MCFG makes no sense; it is ignored");
+			acpi_report(p, "an entry of the MCFG makes no sense; it is ignored");
 			continue;
 		}
 		if (info->segment_count == ACPI_SEGMENTS)

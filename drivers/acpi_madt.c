@@ -41,7 +41,7 @@ static INIT void entries_read(struct acpi_parser *p, const struct acpi_table *t,
 			else
 				acpi_report(
 					p,
-					"ACPI: table %.4s: an entry of type %u is too short; it is ignored",
+					"table %.4s: an entry of type %u is too short; it is ignored",
 					t->signature, w.type);
 		}
 	}
@@ -49,7 +49,7 @@ static INIT void entries_read(struct acpi_parser *p, const struct acpi_table *t,
 
 static INIT void full(struct acpi_parser *p, const char *what, uint32_t limit)
 {
-	acpi_report(p, "ACPI: more than %u %s; one is ignored", limit, what);
+	acpi_report(p, "more than %u %s; one is ignored", limit, what);
 }
 
 static INIT void cpu_add(struct acpi_parser *p, struct acpi_cpu cpu, uint32_t flags)
@@ -63,8 +63,7 @@ static INIT void cpu_add(struct acpi_parser *p, struct acpi_cpu cpu, uint32_t fl
 	for (uint32_t i = 0; i < info->cpu_count; i++) {
 		if (info->cpus[i].apic_id != cpu.apic_id)
 			continue;
-		acpi_report(p, "ACPI: a second processor with APIC id 0x%x is ignored",
-			    cpu.apic_id);
+		acpi_report(p, "a second processor with APIC id 0x%x is ignored", cpu.apic_id);
 		return;
 	}
 	if (info->cpu_count == ACPI_CPUS)
@@ -203,7 +202,7 @@ static INIT void take_node_memory(struct acpi_parser *p, const uint8_t *e)
 	if (!(acpi_u32(e + 28) & SRAT_ENABLED) || !span.size)
 		return;
 	if (range_wraps(span.base.v, span.size))
-		acpi_report(p, "ACPI: a memory range of the SRAT wraps; it is ignored");
+		acpi_report(p, "a memory range of the SRAT wraps; it is ignored");
 	else if (info->node_span_count == ACPI_NODE_SPANS)
 		full(p, "memory ranges in the SRAT", ACPI_NODE_SPANS);
 	else

@@ -49,16 +49,26 @@ static INIT struct sample pm_sample(uint64_t (*counter)(void), uint16_t port, ui
 	return (struct sample){.at = before + spread / 2, .spread = spread, .clock = clock};
 }
 
+/* Wait until the clock has just ticked; false if it stands still. */
+static INIT bool pm_tick(uint16_t port, uint32_t mask)
+{
+	uint32_t start = io_in32(port) & mask;
+
+	for (uint32_t polls = 0; polls < POLLS_STILL; polls++)
+		if ((io_in32(port) & mask) != start)
+			return true;
+	return false;
+}
+
 static INIT struct run pm_run(uint64_t (*counter)(void), uint16_t port, uint32_t mask)
 {
-	struct sample first = pm_sample(counter, port, mask), last;
+	struct sample first, last;
 
+	if (!pm_tick(port, mask))
+		return (struct run){0};
+	first = pm_sample(counter, port, mask);
 	for (uint32_t polls = 0; polls < POLLS_MAX; polls++) {
-		uint32_t passed = (io_in32(port) - first.clock) & mask;
-
-		if (!passed && polls > POLLS_STILL)
-			break;
-		if (passed < PM_RUN_TICKS)
+		if (((io_in32(port) - first.clock) & mask) < PM_RUN_TICKS)
 			continue;
 		last = pm_sample(counter, port, mask);
 		return (struct run){.ticks = last.at - first.at,

@@ -12,7 +12,7 @@
  * Returns 0 where neither clock works.
  */
 #define CLOCK_RUNS   3
-#define CLOCK_RUN_US 3000
+#define CLOCK_RUN_US 2000
 uint32_t clock_calibrate(uint64_t (*counter)(void), const struct acpi_info *info);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ACPI parser on tables built here: what it must find, and what it must survive. */
+/* sources: drivers/acpi.c drivers/acpi_aml.c drivers/acpi_fadt.c drivers/acpi_madt.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The log: the form of lines, forged ones, the ring's wrap, sinks and their levels, crash mode. */
+/* sources: arch/log.c lib/lock.c lib/printf.c */
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The PCI driver on a simulated bus: access widths, enumeration, capability chains that loop. */
+/* sources: drivers/pci.c lib/lock.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

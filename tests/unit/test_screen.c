@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The screen: text and frame-buffer cells, wrapping, scrolling, bounds; with a file name it renders all letters. */
+/* sources: drivers/screen.c drivers/font.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
