@@ -45,15 +45,13 @@ static void store_be32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
-/* The message schedule, 6.2.2 step 1, kept as a ring of the last 16 words. */
-static uint32_t schedule(uint32_t w[16], const uint8_t *block, uint32_t t)
+/* Word @t of the message schedule, 6.2.2 step 1; @w is a ring of the last 16 words, first those of the block. */
+static uint32_t schedule(uint32_t w[16], uint32_t t)
 {
 	uint32_t w2, w15, s0, s1;
 
-	if (t < 16) {
-		w[t] = load_be32(block + 4 * t);
+	if (t < 16)
 		return w[t];
-	}
 	w15 = w[(t - 15) % 16];
 	w2 = w[(t - 2) % 16];
 	s0 = rotr(w15, 7) ^ rotr(w15, 18) ^ w15 >> 3;
@@ -67,9 +65,11 @@ static void compress(uint32_t state[8], const uint8_t *block)
 	uint32_t w[16], v[8], t, i, t1, t2;
 
 	memcpy(v, state, sizeof(v));
+	for (i = 0; i < 16; i++)
+		w[i] = load_be32(block + 4 * i);
 	for (t = 0; t < 64; t++) {
 		t1 = v[7] + (rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25)) +
-		     ((v[4] & v[5]) ^ (~v[4] & v[6])) + round_constants[t] + schedule(w, block, t);
+		     ((v[4] & v[5]) ^ (~v[4] & v[6])) + round_constants[t] + schedule(w, t);
 		t2 = (rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22)) +
 		     ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
 		for (i = 7; i > 0; i--)
