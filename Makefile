@@ -138,7 +138,7 @@ $(SERVICE) &: $(BUILD)/fetch/done guests/service/build $(shell find guests/servi
 .PHONY: fetch
 fetch: $(BUILD)/fetch/done
 
-$(BUILD)/fetch/done: tools/fetch
+$(BUILD)/fetch/done:
 	@tools/fetch $(BUILD)/fetch
 
 .PHONY: deps
