@@ -28,6 +28,13 @@ static bool line_get(const struct vioapic *io, uint32_t pin)
 	return io->line[pin / 64] & BIT(pin % 64);
 }
 
+/* Only these two modes can be level-triggered; the others are edges whatever bit 15 says (3.2.4, bits 10:8). */
+static bool is_level(uint64_t rte)
+{
+	return rte & VIOAPIC_RTE_LEVEL && (VIOAPIC_RTE_MODE(rte) == APIC_MODE_FIXED ||
+					   VIOAPIC_RTE_MODE(rte) == APIC_MODE_LOWEST);
+}
+
 /* Send the message of @pin, which is not masked. */
 static void pin_send(struct vioapic *io, uint32_t pin)
 {
@@ -39,7 +46,7 @@ static void pin_send(struct vioapic *io, uint32_t pin)
 		.mode = VIOAPIC_RTE_MODE(rte),
 		.logical = rte & VIOAPIC_RTE_LOGICAL,
 		.dest8 = true,
-		.level = rte & VIOAPIC_RTE_LEVEL,
+		.level = is_level(rte),
 	};
 
 	/* Start-up and the reserved mode are not for I/O APICs (3.2.4, bits 10:8). */
@@ -52,9 +59,6 @@ static void pin_send(struct vioapic *io, uint32_t pin)
 		io->said = true;
 		return;
 	}
-	/* These modes are edges whatever the entry says: nobody would ever end them. */
-	if (msg.mode != APIC_MODE_FIXED && msg.mode != APIC_MODE_LOWEST)
-		msg.level = false;
 	if (msg.level)
 		io->rte[pin] |= VIOAPIC_RTE_REMOTE_IRR;
 	io->host->apic_msg(io->vm, &msg);
@@ -63,8 +67,9 @@ static void pin_send(struct vioapic *io, uint32_t pin)
 /* A level pin that is asserted, not masked and not waiting for an EOI sends. */
 static void pin_level(struct vioapic *io, uint32_t pin)
 {
-	if ((io->rte[pin] & (VIOAPIC_RTE_LEVEL | VIOAPIC_RTE_REMOTE_IRR | VIOAPIC_RTE_MASKED)) ==
-		    VIOAPIC_RTE_LEVEL &&
+	uint64_t rte = io->rte[pin];
+
+	if (is_level(rte) && !(rte & (VIOAPIC_RTE_REMOTE_IRR | VIOAPIC_RTE_MASKED)) &&
 	    line_get(io, pin))
 		pin_send(io, pin);
 }
@@ -82,7 +87,7 @@ void vioapic_set(struct vioapic *io, uint32_t pin, bool asserted)
 	io->line[pin / 64] ^= BIT(pin % 64);
 	if (!asserted)
 		return;
-	if (io->rte[pin] & VIOAPIC_RTE_LEVEL)
+	if (is_level(io->rte[pin]))
 		pin_level(io, pin);
 	else if (!(io->rte[pin] & VIOAPIC_RTE_MASKED))
 		pin_send(io, pin);
@@ -120,7 +125,7 @@ static void rte_write(struct vioapic *io, uint32_t pin, bool high, uint32_t valu
 	if ((rte ^ old) & RTE_WRITABLE)
 		io->host->pin_changed(io->vm, io->number, pin);
 	/* Edge mode has no remote IRR: software ends interrupts by a visit there where it has no EOI register. */
-	if (old & VIOAPIC_RTE_REMOTE_IRR && !(rte & VIOAPIC_RTE_LEVEL))
+	if (old & VIOAPIC_RTE_REMOTE_IRR && !is_level(rte))
 		pin_end(io, pin);
 	else
 		pin_level(io, pin);

@@ -36,6 +36,7 @@ static int setup(void **state)
 	for (uint32_t n = 0; n < CPUS; n++)
 		init_one(n, n);
 	fake.lapics = CPUS;
+	fake.route = vlapic_route;
 	return 0;
 }
 

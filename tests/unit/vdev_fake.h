@@ -39,7 +39,9 @@ struct fake {
 	uint32_t logs;
 	int locked;
 	struct vlapic *lapic[VLAPIC_MAX];
-	uint32_t lapics; /* messages are routed to them */
+	uint32_t lapics;
+	/* vlapic_route, if messages are to reach lapic[] */
+	uint32_t (*route)(struct vlapic *const *all, uint32_t n, const struct apic_msg *msg);
 };
 
 static struct fake fake;
@@ -82,8 +84,8 @@ static void fake_apic_msg(void *vm, const struct apic_msg *msg)
 {
 	(void)vm;
 	fake.msg[fake.msgs++ % FAKE_MSGS] = *msg;
-	if (fake.lapics)
-		vlapic_route(fake.lapic, fake.lapics, msg);
+	if (fake.route)
+		fake.route(fake.lapic, fake.lapics, msg);
 }
 
 static void fake_kick(void *vm, uint32_t vcpu)
