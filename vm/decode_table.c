@@ -12,44 +12,28 @@
 #define STRING INSN_STRING
 #define STACK  INSN_STACK
 
-#define INSN(op, dst, dst_size, src, src_size, imm, flags)                                      \
-	{                                                                                       \
-		ROW_INSN, OP_##op, OPND_##dst, OPND_##src, dst_size, src_size, IMM_##imm, flags \
-	}
+/* clang-format off */
+#define INSN(op, dst, dst_size, src, src_size, imm, flags) \
+	{ROW_INSN, OP_##op, OPND_##dst, OPND_##src, dst_size, src_size, IMM_##imm, flags}
 /* No operands that the emulator would need: only the length and the name count. */
-#define BARE(op)		  INSN(op, NONE, 0, NONE, 0, NONE, 0)
-#define BARE_IMM(op)		  INSN(op, NONE, 0, IMM, 1, UB, 0)
+#define BARE(op)                  INSN(op, NONE, 0, NONE, 0, NONE, 0)
+#define BARE_IMM(op)              INSN(op, NONE, 0, IMM, 1, UB, 0)
+/* The same, chosen by its whole ModRM byte. */
+#define BARE_RM(op)               INSN(op, NONE, 0, NONE, 0, NONE, M | ROW_NO_ACCESS)
 #define PLAIN_RM(op, size, flags) INSN(op, RM, size, NONE, 0, NONE, M | (flags))
-#define BAD                     \
-	{                       \
-		.kind = ROW_BAD \
-	}
-#define NONE_                    \
-	{                        \
-		.kind = ROW_NONE \
-	}
-#define BY_REG(g)                                      \
-	{                                              \
-		.kind = ROW_BY_REG, .flags = GROUP_##g \
-	}
-#define BY_RM(g)                                      \
-	{                                             \
-		.kind = ROW_BY_RM, .flags = GROUP_##g \
-	}
-#define BY_MOD(g)                                      \
-	{                                              \
-		.kind = ROW_BY_MOD, .flags = GROUP_##g \
-	}
-#define BY_PREFIX(g)                                      \
-	{                                                 \
-		.kind = ROW_BY_PREFIX, .flags = GROUP_##g \
-	}
+#define BAD                       {.kind = ROW_BAD}
+#define NONE_                     {.kind = ROW_NONE}
+#define BY_REG(g)                 {.kind = ROW_BY_REG, .flags = GROUP_##g}
+#define BY_RM(g)                  {.kind = ROW_BY_RM, .flags = GROUP_##g}
+#define BY_MOD(g)                 {.kind = ROW_BY_MOD, .flags = GROUP_##g}
+#define BY_PREFIX(g)              {.kind = ROW_BY_PREFIX, .flags = GROUP_##g}
 
 /* Variadic because a row holds commas. */
-#define EIGHT(...)                                                                                 \
-	__VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, \
-		__VA_ARGS__
+#define TWO(...)     __VA_ARGS__, __VA_ARGS__
+#define FOUR(...)    TWO(__VA_ARGS__), TWO(__VA_ARGS__)
+#define EIGHT(...)   FOUR(__VA_ARGS__), FOUR(__VA_ARGS__)
 #define SIXTEEN(...) EIGHT(__VA_ARGS__), EIGHT(__VA_ARGS__)
+/* clang-format on */
 
 /* First rows of the groups. ModRM.reg and .rm groups take 8 rows, prefix groups 4, mod groups 2. */
 enum {
@@ -316,13 +300,13 @@ const struct insn_row insn_group[] = {
 		PLAIN_RM(INVLPG, 0, ROW_NO_ACCESS),
 	[GROUP_7_REG] = BY_RM(7_REG0), BY_RM(7_REG1), BY_RM(7_REG2), BY_RM(7_REG3),
 		PLAIN_RM(SMSW, SZ_V, WR), NONE_, PLAIN_RM(LMSW, 2, RD), BY_RM(7_REG7),
-	[GROUP_7_REG0 + 1] = BARE(VMCALL), BARE(VMLAUNCH), BARE(VMRESUME), BARE(VMXOFF),
-	[GROUP_7_REG1] = BARE(MONITOR), BARE(MWAIT), BARE(CLAC), BARE(STAC),
-	[GROUP_7_REG2] = BARE(XGETBV), BARE(XSETBV), NONE_, NONE_, BARE(VMFUNC),
-	[GROUP_7_REG3] = BARE(VMRUN), BARE(VMMCALL), BARE(VMLOAD), BARE(VMSAVE),
-		BARE(STGI), BARE(CLGI), BARE(SKINIT), BARE(INVLPGA),
-	[GROUP_7_REG7] = INSN(SWAPGS, NONE, 0, NONE, 0, NONE, ROW_ONLY_64), BARE(RDTSCP),
-		BARE(MONITORX), BARE(MWAITX), BARE(CLZERO), BARE(RDPRU),
+	[GROUP_7_REG0 + 1] = BARE_RM(VMCALL), BARE_RM(VMLAUNCH), BARE_RM(VMRESUME), BARE_RM(VMXOFF),
+	[GROUP_7_REG1] = BARE_RM(MONITOR), BARE_RM(MWAIT), BARE_RM(CLAC), BARE_RM(STAC),
+	[GROUP_7_REG2] = BARE_RM(XGETBV), BARE_RM(XSETBV), NONE_, NONE_, BARE_RM(VMFUNC),
+	[GROUP_7_REG3] = BARE_RM(VMRUN), BARE_RM(VMMCALL), BARE_RM(VMLOAD), BARE_RM(VMSAVE),
+		BARE_RM(STGI), BARE_RM(CLGI), BARE_RM(SKINIT), BARE_RM(INVLPGA),
+	[GROUP_7_REG7] = INSN(SWAPGS, NONE, 0, NONE, 0, NONE, M | ROW_NO_ACCESS | ROW_ONLY_64), BARE_RM(RDTSCP),
+		BARE_RM(MONITORX), BARE_RM(MWAITX), BARE_RM(CLZERO), BARE_RM(RDPRU),
 
 	[GROUP_8] = BAD, BAD, BAD, BAD, INSN(BT, RM, SZ_V, IMM, 1, UB, M | RD),
 		INSN(BTS, RM, SZ_V, IMM, 1, UB, RMW), INSN(BTR, RM, SZ_V, IMM, 1, UB, RMW),
@@ -350,9 +334,9 @@ const struct insn_row insn_group[] = {
 	[GROUP_0F09] = BARE(WBINVD), BARE(WBINVD), BARE(WBNOINVD), BARE(WBINVD),
 	[GROUP_0F10] = XLOAD(16, 0), XLOAD(16, 0), XMEM(XLOAD, 4), XMEM(XLOAD, 8),
 	[GROUP_0F11] = XSTORE(16, 0), XSTORE(16, 0), XSTORE(4, ROW_MEM_COVERED), XSTORE(8, ROW_MEM_COVERED),
-	[GROUP_0F12] = XMEM(XMERGE_LOW, 8), INSN(XMERGE_LOW, XMM, 16, XRM, 8, NONE, M | WR | MEM), NONE_, NONE_,
+	[GROUP_0F12] = XMEM(XMERGE_LOW, 8), XMEM(XMERGE_LOW, 8), NONE_, NONE_,
 	[GROUP_0F13] = XSTORE(8, MEM), XSTORE(8, MEM), NONE_, NONE_,
-	[GROUP_0F16] = XMEM(XMERGE_HIGH, 8), INSN(XMERGE_HIGH, XMM, 16, XRM, 8, NONE, M | WR | MEM), NONE_, NONE_,
+	[GROUP_0F16] = XMEM(XMERGE_HIGH, 8), XMEM(XMERGE_HIGH, 8), NONE_, NONE_,
 	[GROUP_0F17] = INSN(XSTORE_HIGH, XRM, 8, XMM, 16, NONE, M | WR | MEM),
 		INSN(XSTORE_HIGH, XRM, 8, XMM, 16, NONE, M | WR | MEM), NONE_, NONE_,
 	[GROUP_0F28] = XLOAD(16, ALIGNED_), XLOAD(16, ALIGNED_), NONE_, NONE_,
