@@ -355,7 +355,7 @@ static const struct vpower_reg *reg_add(struct vpower *p, enum vpower_kind kind,
 {
 	struct vpower_reg *reg = &p->regs[p->reg_count];
 
-	if (!port || port + len > PORTS || vpower_covers(p, (uint16_t)port, len))
+	if (!port || port % len || port + len > PORTS || vpower_covers(p, (uint16_t)port, len))
 		return NULL;
 	reg->port = (uint16_t)port;
 	reg->len = len;

@@ -471,6 +471,11 @@ static void test_hostile_tables(void **state)
 	c.pm1b_control = 0x701;
 	start(&c);
 	assert_int_equal(p.reg_count, 5);
+	c.pm1a_control = 0x703; /* misaligned */
+	start(&c);
+	assert_int_equal(p.reg_count, 4);
+	c.pm1a_control = 0x700;
+	start(&c);
 	/* everything everywhere: the assertions in pass_* hold */
 	for (uint32_t at = 0; at < 65536; at++) {
 		for (uint8_t size = 1; size <= 4; size = (uint8_t)(size * 2)) {
