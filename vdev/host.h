@@ -88,7 +88,7 @@ struct vdev_host {
 	void (*log)(void *vm, const char *fmt, ...) PRINTF(2, 3);
 };
 
-/* No timer of a guest's device is armed less than this ahead, so that a silly period cannot eat the CPU. */
+/* No periodic timer of a guest's device is armed less than this ahead, so that a silly period cannot eat the CPU. */
 #define VDEV_TIMER_FLOOR_NS 20000
 
 #define NS_PER_MS 1000000ULL

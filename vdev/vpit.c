@@ -194,15 +194,17 @@ static void output_set(struct vpit *p, bool level)
 static void arm(struct vpit *p, uint64_t tsc)
 {
 	struct vpit_counter *c = &p->counter[0];
-	uint64_t floor = tsc + p->host->tsc_khz * VDEV_TIMER_FLOOR_NS / NS_PER_MS;
+	uint64_t at;
 
 	p->edge = next_rise(c, elapsed(p, c, tsc));
-	if (!p->edge)
+	if (!p->edge) {
 		p->host->timer_cancel(p->vm, &p->timer);
-	else
-		p->host->timer_set(
-			p->vm, &p->timer,
-			max_u64(floor, c->start + ratio_ceil(p->edge, tsc_hz(p), VPIT_HZ)));
+		return;
+	}
+	at = c->start + ratio_ceil(p->edge, tsc_hz(p), VPIT_HZ);
+	if (is_periodic(c))
+		at = max_u64(at, tsc + p->host->tsc_khz * VDEV_TIMER_FLOOR_NS / NS_PER_MS);
+	p->host->timer_set(p->vm, &p->timer, at);
 }
 
 static void timer_fired(struct timer *t)
