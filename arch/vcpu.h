@@ -69,6 +69,7 @@ struct event {
 
 /* Why a guest stopped running, as vm/ sees it. One handler each in vm/exit.c's table. */
 enum exit_kind {
+	EXIT_UNKNOWN,	 /* a code that no rule covers: the VM stops with a report */
 	EXIT_INTR,	 /* a physical interrupt is pending; it is taken when the host opens IF */
 	EXIT_NMI,	 /* a physical NMI came while the guest ran; the backend has noted it */
 	EXIT_MCE,	 /* a physical machine check came while the guest ran */
@@ -99,7 +100,6 @@ enum exit_kind {
 	EXIT_EOI,     /* virtual EOI of a vector in the EOI-exit bitmap (APIC virtualization) */
 	EXIT_APIC,    /* APIC access or APIC write under APIC virtualization */
 	EXIT_INVALID, /* entry refused by the processor: our state or the guest's was bad */
-	EXIT_UNKNOWN, /* a code that no rule covers: the VM stops with a report */
 	EXIT_KIND_COUNT,
 };
 
@@ -207,7 +207,9 @@ struct virt_ops {
 	/* --- machine and CPU --- */
 	/* BSP, before anything else: can this CPU be used? NULL, or one plain sentence saying what to do. */
 	const char *(*probe)(void);
-	/* Enable on this CPU. NULL or a plain sentence. @host is one zeroed frame for the CPU's host control block. */
+	/* Frames for a CPU's host control block: VMXON region, or host save area and host VMCB. */
+	uint32_t cpu_frames;
+	/* Enable on this CPU. NULL or a plain sentence. @host: cpu_frames contiguous zeroed frames. */
 	const char *(*cpu_on)(void *host, hpa_t host_pa);
 	/* Disable on this CPU, before reset, power-off or park. Harmless where it was not enabled. */
 	void (*cpu_off)(void);

@@ -18,6 +18,7 @@ struct out {
 struct spec {
 	bool left;
 	bool zero;
+	bool alternate; /* '#': 0x before a hexadecimal number that is not 0 */
 	int width;
 	int precision; /* -1: none given */
 	int size;      /* of an integer argument, in bytes */
@@ -102,6 +103,15 @@ static void put_number(struct out *o, const struct spec *f, uint64_t value, cons
 		put_many(o, ' ', pad);
 }
 
+static void put_unsigned(struct out *o, const struct spec *f, uint64_t value)
+{
+	const char *prefix = "";
+
+	if (f->alternate && value && f->conversion != 'u')
+		prefix = f->conversion == 'X' ? "0X" : "0x";
+	put_number(o, f, value, prefix);
+}
+
 static void put_signed(struct out *o, const struct spec *f, int64_t value)
 {
 	if (value < 0)
@@ -165,9 +175,10 @@ static const char *parse_spec(const char *p, struct spec *f, struct args *args)
 	int n;
 
 	*f = (struct spec){.precision = -1};
-	for (; *p == '-' || *p == '0'; p++) {
+	for (; *p == '-' || *p == '0' || *p == '#'; p++) {
 		f->left |= *p == '-';
 		f->zero |= *p == '0';
+		f->alternate |= *p == '#';
 	}
 	if (*p == '*') {
 		set_width(f, va_arg(args->list, int));
@@ -226,7 +237,7 @@ static bool convert(struct out *o, const struct spec *f, struct args *args)
 	case 'u':
 	case 'x':
 	case 'X':
-		put_number(o, f, arg_unsigned(f, args), "");
+		put_unsigned(o, f, arg_unsigned(f, args));
 		return true;
 	case 'p':
 		put_number(o, f, (uintptr_t)va_arg(args->list, void *), "0x");

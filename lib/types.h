@@ -27,18 +27,18 @@ typedef struct {
 #define HPA(n) ((hpa_t){(n)})
 #define GVA(n) ((gva_t){(n)})
 
-#define KIB 1024ULL
+#define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
 #define PAGE_SHIFT    12
-#define PAGE_SIZE     4096ULL
+#define PAGE_SIZE     UINT64_C(4096)
 #define PAGE_MASK     (PAGE_SIZE - 1)
 #define PAGE_SIZE_2M  (2 * MIB)
 #define PAGE_SIZE_1G  (1 * GIB)
 
-#define BIT(n)		  (1ULL << (n))
-#define BITS(hi, lo)	  ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
+#define BIT(n)		  (UINT64_C(1) << (n))
+#define BITS(hi, lo)	  ((UINT64_MAX >> (63 - (hi))) & (UINT64_MAX << (lo)))
 #define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(x, a)	  (((x) + ((a)-1)) & ~((a)-1))
 #define ALIGN_DOWN(x, a)  ((x) & ~((a)-1))

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of start-up share. All of it is .init: gone once guests run. */
+
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include "arch/percpu.h"
+#include "boot/mbi.h"
+#include "drivers/acpi.h"
+#include "vm/config.h"
+#include "vm/load.h"
+
+extern struct boot_info boot_info;
+extern struct config boot_config;
+extern struct acpi_info boot_acpi;
+extern hpa_t boot_image; /* where the image lies, bytes up to boot_image_size() */
+uint64_t boot_image_size(void);
+
+/* Say on screen and serial why nothing starts and what to do; then halt, or reboot as configured. */
+NORETURN void boot_refuse(const char *fmt, ...) PRINTF(1, 2);
+
+/* --- boot/memory.c --- */
+/* Choose the pool, move the modules to the store; with the boot tables. Refuses where memory is too small. */
+void memory_place(void);
+/* Frame ownership, after the final tables are in use. */
+void memory_claim(void);
+/* A module's content after evacuation. */
+struct boot_store {
+	hpa_t base;
+	uint64_t size;
+};
+extern struct boot_store boot_store;
+/* An image over module @index, for the loaders. */
+void module_image(struct image *image, uint32_t index);
+int module_index(const char *name);
+
+/* --- boot/smp.c --- */
+/* Start every other CPU of the MADT; those that do not start are named and left out. */
+void smp_start(void);
+/* A CPU's number: its place among the MADT's enabled ones. */
+uint32_t smp_index(uint32_t apic_id);
+/* Its area, host control block and scheduler; NULL: out of frames. */
+struct cpu *smp_cpu_make(uint32_t index, uint32_t apic_id);
+/* Let them run guests. */
+void smp_go(void);
+
+#endif

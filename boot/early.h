@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* First words: serial port and screen as log sinks, long before there is anything else. */
+
+#ifndef BOOT_EARLY_H
+#define BOOT_EARLY_H
+
+#include "drivers/uart.h"
+#include "lib/types.h"
+
+/* Probe COM1 and log to it. */
+void early_serial(void);
+/* The command line is known: console=none|comN|0xPORT chooses another port. */
+void early_console(void);
+/* The final tables are in use: the screen, from now on through mappings of its own. */
+void early_paged(void);
+/* Nothing works yet, but a sentence must be seen: EGA text through the boot tables. */
+void early_screen(void);
+
+/* The hypervisor's serial port; dead if there is none. */
+extern struct uart console_uart;
+
+#endif

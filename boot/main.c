@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The whole start-up order, from the multiboot2 information block to the first guest entry. */
+
+#include "arch/cpu.h"
+#include "arch/irq.h"
+#include "arch/lapic.h"
+#include "arch/log.h"
+#include "arch/msr.h"
+#include "arch/options.h"
+#include "arch/paging.h"
+#include "arch/percpu.h"
+#include "arch/trap.h"
+#include "boot/boot.h"
+#include "boot/early.h"
+#include "drivers/clock.h"
+#include "drivers/pic.h"
+#include "ept/frame.h"
+#include "ept/pool.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "vm/admit.h"
+#include "drivers/screen.h"
+#include "vm/build.h"
+#include "vm/clock.h"
+#include "vm/console.h"
+#include "vm/irq.h"
+#include "vm/platform.h"
+#include "vm/power.h"
+#include "vm/vm.h"
+#include "vm/xstate.h"
+
+#define MBI_MAX		(128 * KIB)
+#define IDENTITY_LIMIT	(4 * GIB)
+#define CONFIG_MAX	(1 * MIB)
+#define CPU_VENDOR_AMD	0x68747541 /* "Auth", of AuthenticAMD */
+#define SLICE_MS	5
+
+struct boot_info boot_info INITDATA;
+struct config boot_config INITDATA;
+struct acpi_info boot_acpi INITDATA;
+hpa_t boot_image INITDATA;
+
+static uint8_t mbi_copy[MBI_MAX] INITDATA;
+static struct cpu early_cpu INITDATA;
+static uint64_t boot_tsc INITDATA;
+
+extern const uint8_t image_start[], image_data_end[], image_end[];
+
+void boot_main(uint64_t mbi, uint64_t image);
+
+INIT uint64_t boot_image_size(void)
+{
+	return (uint64_t)(image_end - image_start);
+}
+
+/* --- with the boot tables: only what must be known before memory is laid out --- */
+
+static INIT void config_print(void *arg, const struct config_error *e)
+{
+	(void)arg;
+	if (e->at.line)
+		log_refused("config:%u:%u: %s%s%s%s", e->at.line, e->at.col, e->text, *e->word ? ": \"" : "",
+			    e->word, *e->word ? "\"" : "");
+	else
+		log_refused("config: %s", e->text);
+}
+
+static INIT void config_read(void)
+{
+	const struct boot_module *m = boot_module_find(&boot_info, "config");
+	struct config_report report = {.error = config_print};
+
+	if (!m)
+		boot_refuse("no boot module is named \"config\"; add the line \"module2 FILE config\" to GRUB's entry.");
+	if (m->size > CONFIG_MAX)
+		boot_refuse("the configuration is larger than 1 MiB.");
+	if (config_parse((const char *)m->start.v, (uint32_t)m->size, &boot_config, &report))
+		boot_refuse("the configuration has %u error(s), see above; nothing is started.", report.count);
+}
+
+static INIT void info_read(uint64_t mbi)
+{
+	uint32_t size = *(const uint32_t *)mbi;
+	char err[160];
+
+	memcpy(mbi_copy, (const void *)mbi, min_u64(size, MBI_MAX));
+	if (size > MBI_MAX)
+		boot_refuse("the boot loader's information block is larger than %lu KiB.", MBI_MAX / KIB);
+	if (mbi_parse(mbi_copy, size, &boot_info, err, sizeof(err)))
+		boot_refuse("the boot loader's information block: %s", err);
+	for (uint32_t i = 0; i < boot_info.module_count; i++) {
+		const struct boot_module *m = &boot_info.modules[i];
+
+		if (m->start.v > IDENTITY_LIMIT || m->size > IDENTITY_LIMIT - m->start.v)
+			boot_refuse("module \"%s\" lies above 4 GiB.", m->name);
+	}
+	options_init(boot_info.cmdline);
+}
+
+/* --- with the final tables --- */
+
+static INIT int acpi_read(void *arg, hpa_t pa, void *buf, uint32_t len)
+{
+	(void)arg;
+	phys_read(pa, buf, len);
+	return 0;
+}
+
+static INIT void acpi_line(void *arg, const char *fmt, ...)
+{
+	char text[200];
+	va_list ap;
+
+	(void)arg;
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warn("ACPI: %s", text);
+}
+
+static INIT void machine_read(void)
+{
+	const struct acpi_access access = {.read = acpi_read, .report = acpi_line};
+
+	if (!boot_info.rsdp_size)
+		boot_refuse("the boot loader passed no ACPI tables; Bulkhead needs the MADT and the FADT.");
+	if (acpi_parse(&boot_acpi, &access, boot_info.rsdp, boot_info.rsdp_size))
+		boot_refuse("the ACPI tables are unusable, see above; Bulkhead needs the MADT and the FADT.");
+}
+
+static INIT void backend_choose(void)
+{
+	const char *why;
+
+	virt = cpuid(0, 0).ebx == CPU_VENDOR_AMD || cpuid(0x80000001, 0).ecx & BIT(2) ? &svm_ops : &vmx_ops;
+	why = virt->probe();
+	if (why)
+		boot_refuse("%s", why);
+}
+
+static INIT void clocks_start(void)
+{
+	uint64_t timer_khz;
+
+	tsc_khz = clock_calibrate(tsc_read, &boot_acpi);
+	if (!tsc_khz)
+		boot_refuse("neither the ACPI PM timer nor the PIT counts; the TSC cannot be calibrated.");
+	log_clock((uint32_t)tsc_khz, boot_tsc);
+	lapic_timer_free_run();
+	timer_khz = clock_calibrate(lapic_timer_elapsed, &boot_acpi);
+	lapic_timer_rates(timer_khz, tsc_khz);
+	sched_slice = SLICE_MS * tsc_khz;
+	irq_timer_fn = timers_run;
+	log_info("TSC %lu kHz, APIC timer %lu kHz, %s", tsc_khz, timer_khz,
+		 lapic_is_x2apic() ? "x2APIC" : "xAPIC");
+}
+
+/* Parts of memory for the builder, and the way to the modules. */
+
+static INIT int module_of(const char *name, struct image *image)
+{
+	int index = module_index(name);
+
+	if (index < 0)
+		return -ENOENT;
+	module_image(image, (uint32_t)index);
+	return 0;
+}
+
+static INIT int module_digest(void *arg, uint32_t index, uint8_t out[SHA256_SIZE])
+{
+	static uint8_t buf[PAGE_SIZE] INITDATA;
+	struct image image;
+
+	(void)arg;
+	module_image(&image, index);
+	return image_sha256(&image, buf, sizeof(buf), out);
+}
+
+static INIT void admit_all(void)
+{
+	static struct machine_module modules[BOOT_MODULES] INITDATA;
+	struct config_report report = {.error = config_print};
+	struct machine m = {
+		.cpus = cpu_count,
+		.features = build_features(),
+		.ranges = boot_info.map,
+		.range_count = boot_info.map_count,
+		.modules = modules,
+		.module_count = boot_info.module_count,
+		.digest = module_digest,
+	};
+
+	for (uint32_t i = 0; i < boot_info.module_count; i++) {
+		modules[i].name = boot_info.modules[i].name;
+		modules[i].size = boot_info.modules[i].size;
+	}
+	if (admit(&boot_config, &m, &report))
+		boot_refuse("the configuration does not fit this machine, see above; nothing is started.");
+}
+
+static INIT gpa_t rsdp_place(void)
+{
+	uint8_t rsdp[ACPI_RSDP_MAX];
+
+	(void)rsdp;
+	return GPA(0);
+}
+
+static INIT const struct load_screen *screen_found(void)
+{
+	static struct load_screen screen INITDATA;
+	const struct boot_framebuffer *b = &boot_info.fb;
+
+	screen = (struct load_screen){.kind = SCREEN_TEXT};
+	screen_cursor(&screen.row, &screen.column);
+	if (b->present && b->type == BOOT_FB_RGB)
+		screen = (struct load_screen){
+			.kind = SCREEN_LINEAR, .bpp = b->bpp,
+			.red_pos = b->red_pos, .red_size = b->red_size,
+			.green_pos = b->green_pos, .green_size = b->green_size,
+			.blue_pos = b->blue_pos, .blue_size = b->blue_size,
+			.base = GPA(b->base.v), .pitch = b->pitch, .width = b->width, .height = b->height,
+		};
+	return &screen;
+}
+
+/* .init's frames are the service guest's after this; the code that gives them away lies outside. */
+static NORETURN void boot_go(void)
+{
+	build_start();
+	smp_go();
+	cpu_run();
+}
+
+static INIT void vms_build(void)
+{
+	uint64_t keep = (uint64_t)(image_data_end - image_start);
+	const struct mem_range kept[] = {
+		{boot_image, keep, MEM_RESERVED},
+		{pool_base(), pool_total() * PAGE_SIZE, MEM_RESERVED},
+	};
+	const struct mem_range temporary[] = {
+		{boot_store.base, boot_store.size, MEM_RAM},
+		{HPA(boot_image.v + keep), boot_image_size() - keep, MEM_RAM},
+	};
+	const struct build_input in = {
+		.config = &boot_config,
+		.acpi = &boot_acpi,
+		.map = boot_info.map,
+		.map_count = boot_info.map_count,
+		.screen = screen_found(),
+		.module = module_of,
+		.kept = kept,
+		.kept_count = ARRAY_SIZE(kept),
+		.temporary = temporary,
+		.temporary_count = ARRAY_SIZE(temporary),
+		.rsdp = rsdp_place(),
+	};
+
+	if (build_vms(&in) <= 0)
+		boot_refuse("no VM can start, see above.");
+	if (build_finish(&in))
+		log_warn("memory of start-up could not be given to the service guest");
+}
+
+/* On the boot CPU's own stack, everything that may refuse. */
+static INIT void boot_continue(void)
+{
+	const char *why = virt->cpu_on(this_cpu()->host, this_cpu()->host_pa);
+
+	if (why)
+		boot_refuse("%s", why);
+	trap_use_ist();
+	log_info("%s", virt->features());
+	smp_start();
+	platform_machine_init(&boot_acpi);
+	if (irq_machine_init(&boot_acpi))
+		boot_refuse("out of frames for the I/O APICs.");
+	machine_power_init(&boot_acpi, boot_config.on_end);
+	console_init(&console_uart);
+	clock_init();
+	admit_all();
+	vms_build();
+	log_info("the hypervisor keeps %u KiB: image %lu KiB, frames %u KiB",
+		 (uint32_t)((uint64_t)(image_data_end - image_start) / KIB) + pool_used() * 4,
+		 (uint64_t)(image_data_end - image_start) / KIB, pool_used() * 4);
+	boot_go();
+}
+
+static INIT void boot_cpu_make(void)
+{
+	uint32_t id = lapic_id();
+	uint32_t index = smp_index(id);
+	struct cpu *cpu = smp_cpu_make(index, id);
+
+	if (!cpu)
+		boot_refuse("out of frames for the boot CPU; raise [system] reserve.");
+	cpu->online = true;
+	cpu_by_index[index] = cpu;
+	percpu_load(cpu);
+	stack_switch(boot_continue, (void *)cpu->stack_top);
+}
+
+/*
+ * From boot/entry.asm: @mbi is the information block, @image where the image was loaded. Interrupts are off, the
+ * boot tables map the first 4 GiB at their own addresses.
+ */
+INIT void boot_main(uint64_t mbi, uint64_t image)
+{
+	boot_tsc = tsc_read();
+	early_cpu.self = &early_cpu;
+	msr_write(MSR_GS_BASE, (uint64_t)&early_cpu);
+	trap_init();
+	boot_image = HPA(image);
+	early_serial();
+	info_read(mbi);
+	early_console();
+	log_info("Bulkhead " BULKHEAD_VERSION ", loaded at %#lx by %s", image, boot_info.loader);
+	config_read();
+	memory_place();
+	if (paging_init(boot_image))
+		boot_refuse("out of frames for the hypervisor's own page tables; raise [system] reserve.");
+	paging_load();
+	early_paged();
+	memory_claim();
+	machine_read();
+	pic_disable(VECTOR_PIC);
+	if (lapic_init(boot_acpi.lapic))
+		boot_refuse("out of frames for the local APIC.");
+	lapic_enable();
+	backend_choose();
+	xstate_init();
+	clocks_start();
+	boot_cpu_make();
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Timers: one heap per CPU, driven by its LAPIC timer. Deadlines are absolute TSC values. */
+
+#ifndef SCHED_TIMER_H
+#define SCHED_TIMER_H
+
+#include "lib/lock.h"
+#include "lib/timer.h"
+#include "lib/types.h"
+
+/* Enough for every VM's PIT and every vCPU's LAPIC timer on one CPU. */
+#define TIMERS_MAX 192
+
+struct timer_heap {
+	struct lock lock;
+	uint32_t count;
+	uint64_t armed; /* deadline the hardware is set to; TIMER_NEVER: none */
+	struct timer *heap[TIMERS_MAX];
+};
+
+#define TIMER_NEVER UINT64_MAX
+
+void timer_heap_init(struct timer_heap *h);
+
+/*
+ * Arm @t for @deadline on this CPU, wherever it was armed before. A deadline in the past fires at once. Any CPU,
+ * interrupts off; t->fn runs on the CPU that armed it, with no lock held, and may arm it again.
+ */
+void timer_set(struct timer *t, uint64_t deadline);
+
+/* Disarm. Its function may still be running on another CPU when this returns. */
+void timer_cancel(struct timer *t);
+
+/* Run what is due on this CPU: from the timer interrupt. At most TIMERS_MAX functions are called. */
+void timers_run(void);
+
+#endif

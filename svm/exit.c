@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From an SVM exit to the common form: one table row per exit code. APM vol. 2, appendix C. */
+
+#include "arch/cpu.h"
+#include "lib/string.h"
+#include "svm/svm.h"
+
+struct row {
+	uint8_t kind;
+	bool insn; /* an instruction intercept: a next RIP, where saved, gives its length */
+	void (*fill)(struct vcpu_arch *v, const struct vmcb *c);
+};
+
+static void fill_cr(struct vcpu_arch *v, const struct vmcb *c)
+{
+	struct exit *x = &v->exit;
+	uint32_t code = x->reason;
+
+	memset(&x->info.cr, 0, sizeof(x->info.cr));
+	x->info.cr.write = code & 0x10;
+	x->info.cr.num = code & 0xf;
+	/* 15.8.1: without the MOV bit it was CLTS, LMSW or SMSW, and the decoder has to say which */
+	if (svm_decode_assists && (x->kind == EXIT_DR || c->exit_info1 & CR_INFO_MOV)) {
+		x->info.cr.gpr = c->exit_info1 & CR_INFO_GPR;
+		x->info.cr.decoded = true;
+	}
+}
+
+static void fill_exception(struct vcpu_arch *v, const struct vmcb *c)
+{
+	struct exit *x = &v->exit;
+
+	x->info.exc.vector = (uint8_t)(x->reason - VMEXIT_EXC0);
+	x->info.exc.has_error = x->info.exc.vector == EXC_AC;
+	x->info.exc.error = (uint32_t)c->exit_info1;
+	x->info.exc.cr2 = 0;
+	if (x->info.exc.vector == EXC_MC)
+		x->kind = EXIT_MCE;
+}
+
+static void fill_io(struct vcpu_arch *v, const struct vmcb *c)
+{
+	struct exit *x = &v->exit;
+	uint64_t info = c->exit_info1;
+
+	x->info.io.port = (uint16_t)(info >> 16);
+	x->info.io.size = info & IOIO_SZ32 ? 4 : info & IOIO_SZ16 ? 2 : 1;
+	x->info.io.in = info & IOIO_IN;
+	x->info.io.string = info & IOIO_STR;
+	x->info.io.rep = info & IOIO_REP;
+	x->info.io.addr_size = info & IOIO_A64 ? 8 : info & IOIO_A32 ? 4 : info & IOIO_A16 ? 2 : 0;
+	/* EXITINFO2 is the next RIP, with or without the next-RIP feature (15.10.2) */
+	x->len = (uint8_t)(c->exit_info2 - c->rip);
+}
+
+static void fill_msr(struct vcpu_arch *v, const struct vmcb *c)
+{
+	v->exit.info.msr.write = c->exit_info1 & 1;
+}
+
+static void fill_npf(struct vcpu_arch *v, const struct vmcb *c)
+{
+	struct exit *x = &v->exit;
+	uint64_t err = c->exit_info1;
+
+	x->info.npf.gpa = GPA(c->exit_info2);
+	x->info.npf.access = (uint8_t)((err & NPF_ERR_W	   ? NPF_WRITE
+					: err & NPF_ERR_ID ? NPF_EXEC
+							   : NPF_READ) |
+				       (err & NPF_ERR_P ? NPF_PRESENT : 0) |
+				       (err & NPF_ERR_TABLE ? NPF_WALK : 0));
+	x->info.npf.insn_len = 0;
+	if (!svm_decode_assists || x->info.npf.access & NPF_EXEC)
+		return;
+	x->info.npf.insn_len = c->insn_len & 0xf;
+	memcpy(x->info.npf.insn, c->insn, sizeof(x->info.npf.insn));
+}
+
+static void fill_invd(struct vcpu_arch *v, const struct vmcb *c)
+{
+	(void)c;
+	v->exit.info.invd.wbinvd = v->exit.reason == VMEXIT_WBINVD;
+}
+
+static void fill_iret(struct vcpu_arch *v, const struct vmcb *c)
+{
+	(void)c;
+	svm_iret_seen(v);
+	v->exit.len = 0;
+}
+
+/* What has no row is EXIT_UNKNOWN, which is 0. */
+_Static_assert(EXIT_UNKNOWN == 0, "rows that are not written");
+
+#define ROWS_16(first, k) [(first)... (first) + 15] = {(k), true, fill_cr}
+
+static const struct row rows[VMEXIT_TABLE_SIZE] = {
+	ROWS_16(VMEXIT_CR0_READ, EXIT_CR),
+	ROWS_16(VMEXIT_CR0_WRITE, EXIT_CR),
+	ROWS_16(VMEXIT_DR0_READ, EXIT_DR),
+	ROWS_16(VMEXIT_DR0_WRITE, EXIT_DR),
+	[VMEXIT_EXC0... VMEXIT_EXC0 + 31] = {EXIT_EXCEPTION, false, fill_exception},
+	[VMEXIT_INTR] = {EXIT_INTR, false, NULL},
+	[VMEXIT_NMI] = {EXIT_NMI, false, NULL},
+	[VMEXIT_INIT] = {EXIT_INIT, false, NULL},
+	[VMEXIT_VINTR] = {EXIT_IRQ_WINDOW, false, NULL},
+	[VMEXIT_RDTSC] = {EXIT_RDTSC, true, NULL},
+	[VMEXIT_RDPMC] = {EXIT_RDPMC, true, NULL},
+	[VMEXIT_CPUID] = {EXIT_CPUID, true, NULL},
+	[VMEXIT_IRET] = {EXIT_NMI_WINDOW, false, fill_iret},
+	[VMEXIT_INVD] = {EXIT_INVD, true, fill_invd},
+	[VMEXIT_PAUSE] = {EXIT_PAUSE, true, NULL},
+	[VMEXIT_HLT] = {EXIT_HLT, true, NULL},
+	[VMEXIT_INVLPGA] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_IOIO] = {EXIT_IO, false, fill_io},
+	[VMEXIT_MSR] = {EXIT_MSR, true, fill_msr},
+	[VMEXIT_SHUTDOWN] = {EXIT_TRIPLE, false, NULL},
+	[VMEXIT_VMMCALL] = {EXIT_HYPERCALL, true, NULL},
+	[VMEXIT_VMRUN] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_VMLOAD] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_VMSAVE] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_STGI] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_CLGI] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_SKINIT] = {EXIT_VIRT, true, NULL},
+	[VMEXIT_WBINVD] = {EXIT_INVD, true, fill_invd},
+	[VMEXIT_MONITOR] = {EXIT_MONITOR, true, NULL},
+	[VMEXIT_MWAIT] = {EXIT_MONITOR, true, NULL},
+	[VMEXIT_XSETBV] = {EXIT_XSETBV, true, NULL},
+};
+
+static const struct row row_npf = {EXIT_NPF, false, fill_npf};
+static const struct row row_invalid = {EXIT_INVALID, false, NULL};
+static const struct row row_unknown = {EXIT_UNKNOWN, false, NULL};
+
+static const struct row *row_find(uint32_t code)
+{
+	if (likely(code < VMEXIT_TABLE_SIZE))
+		return &rows[code];
+	if (code == VMEXIT_NPF)
+		return &row_npf;
+	return code == VMEXIT_INVALID ? &row_invalid : &row_unknown;
+}
+
+/*
+ * EXITINTINFO (15.7.2): a delivery that the exit cut short. INT n, INT3 and INTO are executed again instead of
+ * injected: RIP still points at them.
+ */
+static void interrupted_fill(struct event *e, uint64_t info)
+{
+	uint8_t vector = (uint8_t)info, type = info >> 8 & 7;
+
+	e->valid = type != EVENT_SOFT_INT && !(type == EVENT_EXC && (vector == EXC_BP || vector == EXC_OF));
+	e->vector = vector;
+	e->type = type;
+	e->has_error = info & EVENT_HAS_ERROR;
+	e->error = (uint32_t)(info >> 32);
+	e->len = 0;
+}
+
+void svm_exit_translate(struct vcpu_arch *v)
+{
+	const struct vmcb *c = vmcb_of(v);
+	struct exit *x = &v->exit;
+	const struct row *row;
+
+	x->reason = (uint32_t)c->exit_code;
+	row = row_find(x->reason);
+	x->kind = row->kind;
+	x->qual = c->exit_info1;
+	x->qual2 = c->exit_info2;
+	x->len = row->insn && svm_nrips ? (uint8_t)(c->next_rip - c->rip) : 0;
+	x->interrupted.valid = false;
+	if (unlikely(c->exit_int_info & EVENT_VALID))
+		interrupted_fill(&x->interrupted, c->exit_int_info);
+	if (row->fill)
+		row->fill(v, c);
+}

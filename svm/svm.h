@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the SVM backend share. */
+
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include "arch/vcpu.h"
+#include "svm/vmcb.h"
+
+/* Optional features in use on this machine (cpu.c); a word on the command line may have cleared some. */
+extern bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
+extern uint32_t svm_asids; /* number of ASIDs, at least 2 */
+
+static inline struct vmcb *vmcb_of(const struct vcpu_arch *v)
+{
+	return v->ctl;
+}
+
+/* cpu.c */
+const char *svm_probe(void);
+const char *svm_cpu_on(void *host, hpa_t host_pa);
+void svm_cpu_off(void);
+const char *svm_features(void);
+
+/* vcpu.c */
+void svm_vm_init(struct vm_arch *vm, void *va, hpa_t frames);
+void svm_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames);
+void svm_vcpu_load(struct vcpu_arch *v);
+void svm_vcpu_put(struct vcpu_arch *v);
+void svm_run(struct vcpu_arch *v);
+bool svm_irq_ready(struct vcpu_arch *v);
+bool svm_nmi_ready(struct vcpu_arch *v);
+void svm_irq_window(struct vcpu_arch *v, bool on);
+void svm_nmi_window(struct vcpu_arch *v, bool on);
+void svm_shadow_clear(struct vcpu_arch *v);
+void svm_tsc_changed(struct vcpu_arch *v);
+
+/* vcpu.c: the intercepted IRET of an NMI handler is about to be executed. */
+void svm_iret_seen(struct vcpu_arch *v);
+
+/* exit.c: fill in v->exit from the VMCB. */
+void svm_exit_translate(struct vcpu_arch *v);
+
+/* state.c */
+void svm_get_state(struct vcpu_arch *v, struct guest_state *s);
+void svm_set_state(struct vcpu_arch *v, const struct guest_state *s);
+struct segment svm_get_seg(struct vcpu_arch *v, enum seg_reg seg);
+uint64_t svm_get_cr(struct vcpu_arch *v, uint32_t num);
+void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value);
+uint64_t svm_get_efer(struct vcpu_arch *v);
+int svm_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
+int svm_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value);
+uint8_t svm_cpl(struct vcpu_arch *v);
+
+/* perm.c */
+void svm_io_intercept(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);
+void svm_msr_intercept(struct vm_arch *vm, uint32_t msr, uint32_t rw, bool on);
+
+/* check.c */
+uint32_t svm_check_state(const struct guest_state *s, report_fn report, void *arg);
+
+/* dump.c */
+void svm_dump(struct vcpu_arch *v, report_fn report, void *arg);
+
+/* entry.asm: run the guest of VMCB @vmcb_pa once. GPRs other than RAX and RSP go through @gpr. */
+void svm_enter(uint64_t vmcb_pa, uint64_t *gpr, uint64_t host_vmcb_pa);
+
+#endif

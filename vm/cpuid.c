@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a guest's CPUID says: the machine's own answer through masks, default deny; one row per leaf. */
+
+#include "arch/cpu.h"
+#include "arch/msr.h"
+#include "lib/string.h"
+#include "vm/vm.h"
+#include "vm/xstate.h"
+
+#define CPUID_EXT	  0x80000000U
+#define CPUID_HV	  0x40000000U
+#define CPUID_HV_FEATURES 0x40000001U
+#define CPUID_OWN	  0x40000100U /* Bulkhead's own range: signature, then the highest leaf */
+#define BASIC_MAX	  0xdU
+#define EXT_MAX		  0x8000001eU
+
+#define ECX1_X2APIC	BIT(21)
+#define ECX1_DEADLINE	BIT(24)
+#define ECX1_OSXSAVE	BIT(27)
+#define ECX1_HYPERVISOR BIT(31)
+#define ECX7_OSPKE	BIT(4)
+#define EAX6_ARAT	BIT(2)
+
+/* KVM's feature bits (Linux, Documentation/virt/kvm/x86/cpuid.rst). No PV EOI: DESIGN section 7. */
+#define KVM_NOP_IO_DELAY       BIT(1)
+#define KVM_CLOCKSOURCE2       BIT(3)
+#define KVM_CLOCKSOURCE_STABLE BIT(24)
+
+/* Register values: the host's AND mask OR set. Numbers of features are bits of the named register. */
+struct leaf {
+	uint32_t number;
+	uint32_t eax, ebx, ecx, edx; /* AND masks */
+	void (*fix)(struct vcpu *v, uint32_t sub, struct cpuid_regs *r);
+};
+
+#define ALL 0xffffffffU
+
+static void fix_max(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	r->eax = (uint32_t)min_u64(r->eax, BASIC_MAX);
+}
+
+static void fix_features(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)sub;
+	r->ebx = (r->ebx & 0x00ffffff) | vlapic_id(&v->lapic) << 24;
+	r->ecx |= ECX1_X2APIC | ECX1_DEADLINE | ECX1_HYPERVISOR;
+	r->ecx &= ~(uint32_t)ECX1_OSXSAVE;
+	if (virt->get_cr(&v->arch, 4) & CR4_OSXSAVE)
+		r->ecx |= ECX1_OSXSAVE;
+}
+
+static void fix_power(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	/* The virtual LAPIC's timer never stops, whatever the real one does. */
+	*r = (struct cpuid_regs){.eax = EAX6_ARAT};
+}
+
+static void fix_structured(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	if (sub) {
+		*r = (struct cpuid_regs){0};
+		return;
+	}
+	r->eax = 0;
+	r->ecx &= ~(uint32_t)ECX7_OSPKE;
+	if (virt->get_cr(&v->arch, 4) & CR4_PKE)
+		r->ecx |= ECX7_OSPKE;
+}
+
+static void fix_topology(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)sub;
+	r->edx = vlapic_id(&v->lapic);
+}
+
+/* Sub-leaf 0's EBX is the size for the XCR0 in force, which is the guest's own. XSAVES is not offered. */
+static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	uint64_t offered = xstate_components();
+
+	(void)v;
+	if (sub == 0) {
+		r->eax &= (uint32_t)offered;
+		r->edx &= (uint32_t)(offered >> 32);
+	} else if (sub == 1) {
+		*r = (struct cpuid_regs){.eax = r->eax & 7};
+	} else if (sub > 62 || !(offered & BIT(sub))) {
+		*r = (struct cpuid_regs){0};
+	}
+}
+
+static void fix_ext_max(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	r->eax = (uint32_t)min_u64(r->eax, EXT_MAX);
+}
+
+static void fix_hv(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	*r = (struct cpuid_regs){.eax = CPUID_HV_FEATURES};
+	memcpy(&r->ebx, "KVMK", 4);
+	memcpy(&r->ecx, "VMKV", 4);
+	memcpy(&r->edx, "M\0\0\0", 4);
+}
+
+static void fix_hv_features(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	*r = (struct cpuid_regs){.eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCKSOURCE_STABLE};
+}
+
+static void fix_own(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
+{
+	(void)v;
+	(void)sub;
+	*r = (struct cpuid_regs){.eax = CPUID_OWN};
+	memcpy(&r->ebx, "Bulk", 4);
+	memcpy(&r->ecx, "head", 4);
+	memcpy(&r->edx, "Hypv", 4);
+}
+
+/*
+ * Leaf 1 ECX hides DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, SDBG, xTPR, PDCM, DCA; EDX hides DS, ACPI, TM, PBE.
+ * Leaf 7 shows what needs no more than XSAVE state and CR4 bits that cr.c knows: no SGX, PT, RDT, MPX, TSC_ADJUST,
+ * CET, LA57, WAITPKG; EDX (speculation control) needs MSRs that are not offered yet. 8000_0001 ECX hides SVM, OSVW,
+ * IBS, SKINIT, WDT, LWP, NodeId, the performance counters and MONITORX. Leaves that are not here are all zero.
+ */
+static const struct leaf leaves[] = {
+	{0x0, ALL, ALL, ALL, ALL, fix_max},
+	{0x1, ALL, ALL, 0x7ffa3603, 0x1f8ffbff, fix_features},
+	{0x2, ALL, ALL, ALL, ALL, NULL},
+	{0x4, ALL, ALL, ALL, ALL, NULL},
+	{0x6, 0, 0, 0, 0, fix_power},
+	{0x7, ALL, 0xfdbf27e9, 0x00405f4f, 0x0000411c, fix_structured},
+	{0xb, ALL, ALL, ALL, ALL, fix_topology},
+	{0xd, ALL, ALL, ALL, ALL, fix_xstate},
+	{CPUID_HV, 0, 0, 0, 0, fix_hv},
+	{CPUID_HV_FEATURES, 0, 0, 0, 0, fix_hv_features},
+	{CPUID_OWN, 0, 0, 0, 0, fix_own},
+	{0x80000000, ALL, ALL, ALL, ALL, fix_ext_max},
+	{0x80000001, ALL, ALL, 0x006109f3, ALL, NULL},
+	{0x80000002, ALL, ALL, ALL, ALL, NULL},
+	{0x80000003, ALL, ALL, ALL, ALL, NULL},
+	{0x80000004, ALL, ALL, ALL, ALL, NULL},
+	{0x80000005, ALL, ALL, ALL, ALL, NULL},
+	{0x80000006, ALL, ALL, ALL, ALL, NULL},
+	{0x80000007, 0, 0, 0, 0x100, NULL},
+	{0x80000008, ALL, 0x00000005, ALL, 0, NULL},
+	{0x80000019, ALL, ALL, 0, 0, NULL},
+	{0x8000001a, ALL, 0, 0, 0, NULL},
+	{0x8000001d, ALL, ALL, ALL, ALL, NULL},
+	{0x8000001e, ALL, ALL, ALL, 0, NULL},
+};
+
+static const struct leaf *leaf_find(uint32_t number)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+		if (leaves[i].number == number)
+			return &leaves[i];
+	}
+	return NULL;
+}
+
+/* Beyond the highest basic leaf Intel answers with that leaf's data, AMD with zeros: zeros here, for both. */
+void exit_cpuid(struct vcpu *v)
+{
+	uint32_t sub = (uint32_t)v->arch.gpr[RCX];
+	const struct leaf *leaf = leaf_find((uint32_t)v->arch.gpr[RAX]);
+	struct cpuid_regs r = {0};
+
+	if (leaf) {
+		if (leaf->eax | leaf->ebx | leaf->ecx | leaf->edx)
+			r = cpuid(leaf->number, sub);
+		r.eax &= leaf->eax;
+		r.ebx &= leaf->ebx;
+		r.ecx &= leaf->ecx;
+		r.edx &= leaf->edx;
+		if (leaf->fix)
+			leaf->fix(v, sub, &r);
+	}
+	v->arch.gpr[RAX] = r.eax;
+	v->arch.gpr[RBX] = r.ebx;
+	v->arch.gpr[RCX] = r.ecx;
+	v->arch.gpr[RDX] = r.edx;
+	vcpu_skip(v);
+}
+
+/* CR4 bits that CPUID, as shown, allows. */
+uint64_t cr4_allowed(const struct vcpu *v)
+{
+	static const struct {
+		uint32_t leaf;
+		uint8_t reg; /* 1 EBX, 2 ECX, 3 EDX */
+		uint32_t bit;
+		uint64_t cr4;
+	} features[] = {
+		{1, 3, BIT(1), CR4_VME | CR4_PVI}, {1, 3, BIT(4), CR4_TSD},
+		{1, 3, BIT(2), CR4_DE},		   {1, 3, BIT(3), CR4_PSE},
+		{1, 3, BIT(6), CR4_PAE},	   {1, 3, BIT(7), CR4_MCE},
+		{1, 3, BIT(13), CR4_PGE},	   {1, 3, BIT(24), CR4_OSFXSR},
+		{1, 3, BIT(25), CR4_OSXMMEXCPT},   {1, 2, BIT(17), CR4_PCIDE},
+		{1, 2, BIT(26), CR4_OSXSAVE},	   {7, 1, BIT(0), CR4_FSGSBASE},
+		{7, 1, BIT(7), CR4_SMEP},	   {7, 1, BIT(20), CR4_SMAP},
+		{7, 2, BIT(2), CR4_UMIP},	   {7, 2, BIT(3), CR4_PKE},
+	};
+	static uint64_t allowed;
+
+	(void)v;
+	if (allowed)
+		return allowed;
+	allowed = CR4_PCE;
+	for (uint32_t i = 0; i < ARRAY_SIZE(features); i++) {
+		const struct leaf *leaf = leaf_find(features[i].leaf);
+		struct cpuid_regs r = cpuid(features[i].leaf, 0);
+		uint32_t regs[] = {0, r.ebx & leaf->ebx, r.ecx & leaf->ecx, r.edx & leaf->edx};
+
+		if (regs[features[i].reg] & features[i].bit)
+			allowed |= features[i].cr4;
+	}
+	return allowed;
+}

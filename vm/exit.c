@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exit dispatch: one table row per kind, and the handlers that are too small for a file of their own. */
+
+#include "arch/cpu.h"
+#include "arch/log.h"
+#include "arch/percpu.h"
+#include "lib/atomic.h"
+#include "lib/printf.h"
+#include "vm/gmem.h"
+#include "vm/hypercall.h"
+#include "vm/irq.h"
+#include "vm/power.h"
+#include "vm/vm.h"
+
+/* Which decoded operations an exit may mean; checked because another vCPU may have changed the bytes meanwhile. */
+static bool insn_fits(const struct insn *i, enum exit_kind kind)
+{
+	switch (kind) {
+	case EXIT_CPUID: return i->op == OP_CPUID;
+	case EXIT_HLT: return i->op == OP_HLT;
+	case EXIT_PAUSE: return i->op == OP_PAUSE;
+	case EXIT_INVD: return i->op == OP_INVD || i->op == OP_WBINVD || i->op == OP_WBNOINVD;
+	case EXIT_RDTSC: return i->op == OP_RDTSC || i->op == OP_RDTSCP;
+	case EXIT_RDPMC: return i->op == OP_RDPMC;
+	case EXIT_HYPERCALL: return i->op == OP_VMMCALL || i->op == OP_VMCALL;
+	case EXIT_MSR: return i->op == OP_RDMSR || i->op == OP_WRMSR;
+	case EXIT_XSETBV: return i->op == OP_XSETBV;
+	case EXIT_CR: return i->op == OP_MOV_CR || i->op == OP_CLTS || i->op == OP_LMSW;
+	default: return false;
+	}
+}
+
+uint8_t exit_insn_len(struct vcpu *v)
+{
+	struct exit *x = &v->arch.exit;
+	uint8_t bytes[INSN_MAX];
+	struct insn insn;
+	uint32_t n;
+	int err;
+
+	if (likely(x->len))
+		return x->len;
+	n = insn_fetch(v, bytes);
+	if (!n)
+		return 0;
+	err = insn_decode(&insn, bytes, n, vcpu_mode(v));
+	if (err || !insn_fits(&insn, x->kind)) {
+		vm_stop(v, "exit %u, but the instruction there is another (%02x %02x %02x, %d)", x->kind,
+			bytes[0], bytes[1], bytes[2], err);
+		return 0;
+	}
+	x->len = insn.length;
+	return x->len;
+}
+
+void vcpu_skip(struct vcpu *v)
+{
+	uint8_t len = exit_insn_len(v);
+
+	if (unlikely(!len))
+		return;
+	v->arch.rip += len;
+	/* Outside 64-bit mode the instruction pointer has 32 bits. */
+	if (unlikely(v->arch.rip >> 32) && vcpu_mode(v) != CPU_MODE_64)
+		v->arch.rip = (uint32_t)v->arch.rip;
+	virt->shadow_clear(&v->arch);
+	if (unlikely(v->arch.rflags & RFLAGS_TF))
+		atomic_or_u64(&v->events, EV_STEP);
+}
+
+/* A physical interrupt ended the guest's run: take it now, on this CPU. */
+static void exit_intr(struct vcpu *v)
+{
+	(void)v;
+	irq_take_pending();
+}
+
+/* The backend and our NMI handler have left a request; the run loop takes it. */
+static void exit_nothing(struct vcpu *v)
+{
+	(void)v;
+}
+
+static void exit_window(struct vcpu *v)
+{
+	virt->irq_window(&v->arch, false);
+	atomic_or_u64(&v->events, EV_IRQ);
+}
+
+static void exit_hlt(struct vcpu *v)
+{
+	vcpu_skip(v);
+	v->state = VCPU_HALTED;
+}
+
+static void exit_skip(struct vcpu *v)
+{
+	vcpu_skip(v);
+}
+
+/* Only a VM with devices needs the caches written back; for others WBINVD would slow every neighbour. */
+static void exit_invd(struct vcpu *v)
+{
+	if (v->vm->service)
+		__asm__ volatile("wbinvd" : : : "memory");
+	vcpu_skip(v);
+}
+
+static void exit_ud(struct vcpu *v)
+{
+	vcpu_ud(v);
+}
+
+static void exit_gp(struct vcpu *v)
+{
+	vcpu_gp(v);
+}
+
+static void exit_rdtsc(struct vcpu *v)
+{
+	uint64_t tsc = tsc_read() + v->arch.tsc_offset;
+
+	v->arch.gpr[RAX] = (uint32_t)tsc;
+	v->arch.gpr[RDX] = tsc >> 32;
+	vcpu_skip(v);
+}
+
+/* #MC of the machine is handled elsewhere; #DB and #AC go back to the guest. */
+static void exit_exception(struct vcpu *v)
+{
+	struct exit *x = &v->arch.exit;
+
+	if (x->info.exc.vector == EXC_PF)
+		virt->set_cr(&v->arch, 2, x->info.exc.cr2);
+	vcpu_exception(v, x->info.exc.vector, x->info.exc.has_error, x->info.exc.error);
+}
+
+static void exit_mce(struct vcpu *v)
+{
+	atomic_or_u64(&v->cpu->requests, CPU_REQ_MCE);
+}
+
+static void exit_triple(struct vcpu *v)
+{
+	power_triple_fault(v);
+}
+
+static void invalid_line(void *arg, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	(void)arg;
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_error("  %s", text);
+}
+
+static void exit_invalid(struct vcpu *v)
+{
+	struct guest_state s;
+
+	virt->get_state(&v->arch, &s);
+	virt->check_state(&s, invalid_line, NULL);
+	vm_stop(v, "the processor refused the entry");
+}
+
+static void exit_unknown(struct vcpu *v)
+{
+	vm_stop(v, "exit that no rule covers");
+}
+
+static void (*const handlers[EXIT_KIND_COUNT])(struct vcpu *v) = {
+	[EXIT_INTR] = exit_intr,
+	[EXIT_NMI] = exit_nothing,
+	[EXIT_MCE] = exit_mce,
+	[EXIT_IRQ_WINDOW] = exit_window,
+	[EXIT_NMI_WINDOW] = exit_nothing,
+	[EXIT_SLICE] = exit_nothing,
+	[EXIT_CPUID] = exit_cpuid,
+	[EXIT_HLT] = exit_hlt,
+	[EXIT_PAUSE] = exit_skip,
+	[EXIT_INVD] = exit_invd,
+	[EXIT_INVLPG] = exit_unknown,
+	[EXIT_MONITOR] = exit_ud,
+	[EXIT_RDTSC] = exit_rdtsc,
+	[EXIT_RDPMC] = exit_gp,
+	[EXIT_HYPERCALL] = exit_hypercall,
+	[EXIT_VIRT] = exit_ud,
+	[EXIT_IO] = exit_io,
+	[EXIT_MSR] = exit_msr,
+	[EXIT_CR] = exit_cr,
+	[EXIT_DR] = exit_dr,
+	[EXIT_XSETBV] = exit_xsetbv,
+	[EXIT_EXCEPTION] = exit_exception,
+	[EXIT_NPF] = exit_npf,
+	[EXIT_TASK_SWITCH] = exit_unknown,
+	[EXIT_TRIPLE] = exit_triple,
+	[EXIT_INIT] = exit_nothing,
+	[EXIT_SIPI] = exit_nothing,
+	[EXIT_EOI] = exit_unknown,
+	[EXIT_APIC] = exit_unknown,
+	[EXIT_INVALID] = exit_invalid,
+	[EXIT_UNKNOWN] = exit_unknown,
+};
+
+void exit_handle(struct vcpu *v)
+{
+	handlers[v->arch.exit.kind](v);
+}

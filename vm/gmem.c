@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guest memory, through the CPU's eight windows. */
+
+#include "vm/gmem.h"
+#include "arch/cpu.h"
+#include "arch/msr.h"
+#include "arch/paging.h"
+#include "arch/percpu.h"
+#include "lib/string.h"
+#include "vm/memory.h"
+
+#define WINDOW_WRITE 1ULL /* in a window's tag, beside the page's address */
+#define WINDOW_EMPTY (~0ULL)
+#define PKRU_INDEX   0
+
+static void *window_va(struct cpu *cpu, uint32_t slot)
+{
+	return percpu_page(cpu->index, PERCPU_WINDOWS + slot);
+}
+
+void guest_unmap_all(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	for (uint32_t i = 0; i < WINDOW_COUNT; i++) {
+		if (cpu->window_page[i] == WINDOW_EMPTY)
+			continue;
+		cpu->window_page[i] = WINDOW_EMPTY;
+		paging_window_clear((uint64_t)window_va(cpu, i));
+	}
+}
+
+static void *window_fill(struct cpu *cpu, struct vm *vm, uint64_t page, bool write)
+{
+	uint32_t slot = cpu->window_next;
+	uint64_t contig;
+	hpa_t hpa;
+
+	if (nested_translate(&vm->nested, GPA(page), write ? NESTED_W : NESTED_R, &hpa, &contig))
+		return NULL;
+	if (frame_owner(hpa) != OWNER_VM0 + vm->id && frame_owner(hpa) != OWNER_RESERVED)
+		return NULL; /* a device's registers are not memory; nothing else may be mapped there at all */
+	for (uint32_t i = 0; i < WINDOW_COUNT; i++) {
+		if ((cpu->window_page[i] & ~WINDOW_WRITE) == page)
+			slot = i; /* known, but without the right to write */
+	}
+	cpu->window_next = (uint8_t)((slot + 1) % WINDOW_COUNT);
+	cpu->window_page[slot] = page | (write ? WINDOW_WRITE : 0);
+	paging_window_set((uint64_t)window_va(cpu, slot), HPA(hpa.v & ~PAGE_MASK),
+			  write ? MAP_WRITE : 0);
+	return window_va(cpu, slot);
+}
+
+void *guest_map(struct vm *vm, uint64_t gpa, bool write)
+{
+	struct cpu *cpu = this_cpu();
+	uint64_t page = gpa & ~PAGE_MASK;
+	uint8_t *base = NULL;
+
+	if (unlikely(cpu->window_vm != vm)) {
+		guest_unmap_all();
+		cpu->window_vm = vm;
+	}
+	for (uint32_t i = 0; i < WINDOW_COUNT; i++) {
+		uint64_t tag = cpu->window_page[i];
+
+		if (tag == (page | WINDOW_WRITE) || (tag == page && !write)) {
+			base = window_va(cpu, i);
+			break;
+		}
+	}
+	if (!base)
+		base = window_fill(cpu, vm, page, write);
+	return base ? base + (gpa & PAGE_MASK) : NULL;
+}
+
+static int guest_copy(struct vm *vm, uint64_t gpa, uint8_t *buf, uint64_t len, bool write)
+{
+	if (range_wraps(gpa, len))
+		return -EFAULT;
+	while (len) {
+		uint64_t n = min_u64(len, PAGE_SIZE - (gpa & PAGE_MASK));
+		void *p = guest_map(vm, gpa, write);
+
+		if (!p)
+			return -EFAULT;
+		if (write)
+			memcpy(p, buf, n);
+		else
+			memcpy(buf, p, n);
+		gpa += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int guest_read(struct vm *vm, uint64_t gpa, void *buf, uint64_t len)
+{
+	return guest_copy(vm, gpa, buf, len, false);
+}
+
+int guest_write(struct vm *vm, uint64_t gpa, const void *buf, uint64_t len)
+{
+	return guest_copy(vm, gpa, (uint8_t *)(uintptr_t)buf, len, true);
+}
+
+enum cpu_mode vcpu_mode(struct vcpu *v)
+{
+	struct segment cs = virt->get_seg(&v->arch, SEG_CS);
+
+	if (cs.attr & SEG_ATTR_L && virt->get_efer(&v->arch) & EFER_LMA)
+		return CPU_MODE_64;
+	return cs.attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
+}
+
+static int pte_read(void *ctx, gpa_t gpa, uint32_t size, uint64_t *value)
+{
+	struct vcpu *v = ctx;
+	const void *p = guest_map(v->vm, gpa.v, false);
+
+	if (!p)
+		return -EFAULT;
+	*value = size == 8 ? __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED)
+			   : __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int pte_cmpxchg(void *ctx, gpa_t gpa, uint32_t size, uint64_t old, uint64_t value)
+{
+	struct vcpu *v = ctx;
+	void *p = guest_map(v->vm, gpa.v, true);
+	uint32_t old32 = (uint32_t)old;
+	bool done;
+
+	if (!p)
+		return -EFAULT;
+	if (size == 8)
+		done = __atomic_compare_exchange_n((uint64_t *)p, &old, value, false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
+	else
+		done = __atomic_compare_exchange_n((uint32_t *)p, &old32, (uint32_t)value, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return done ? 0 : -EAGAIN;
+}
+
+static const struct gwalk_ops walk_ops = {.read = pte_read, .cmpxchg = pte_cmpxchg};
+
+int gva_translate(struct vcpu *v, uint64_t gva, uint32_t access, uint64_t *gpa, uint32_t *error)
+{
+	struct gwalk_cpu cpu;
+	gpa_t out;
+	int err;
+
+	gwalk_cpu_fill(v, &cpu);
+	err = gwalk(&walk_ops, v, &cpu, GVA(gva), access, &out, error);
+	*gpa = out.v;
+	return err;
+}
+
+static uint32_t pkru_read(void)
+{
+	uint32_t pkru;
+
+	__asm__ volatile("rdpkru" : "=a"(pkru) : "c"(PKRU_INDEX) : "rdx");
+	return pkru;
+}
+
+void gwalk_cpu_fill(struct vcpu *v, struct gwalk_cpu *c)
+{
+	*c = (struct gwalk_cpu){
+		.cr0 = virt->get_cr(&v->arch, 0),
+		.cr3 = virt->get_cr(&v->arch, 3),
+		.cr4 = virt->get_cr(&v->arch, 4),
+		.efer = virt->get_efer(&v->arch),
+		.cpl = virt->cpl(&v->arch),
+		.ac = v->arch.rflags & RFLAGS_AC,
+		.pages_1g = true,
+		.phys_bits = memory_phys_bits(),
+	};
+	/* RDPKRU needs CR4.PKE here too; what it reads is the guest's, live in this CPU. */
+	if (unlikely(c->cr4 & CR4_PKE)) {
+		cr4_write(cr4_read() | CR4_PKE);
+		c->pkru = pkru_read();
+		cr4_write(cr4_read() & ~CR4_PKE);
+	}
+}
+
+/* Bytes from @gva to the end of its page or @max, copied to @to; 0 after a fault has been injected. */
+static uint32_t fetch_page(struct vcpu *v, uint64_t gva, uint32_t max, uint8_t *to, bool must)
+{
+	uint32_t n = (uint32_t)min_u64(max, PAGE_SIZE - (gva & PAGE_MASK)), error;
+	uint64_t gpa;
+	const uint8_t *from;
+	int err = gva_translate(v, gva, GWALK_EXEC, &gpa, &error);
+
+	if (err) {
+		if (!must)
+			return 0;
+		if (err == -EFAULT) {
+			virt->set_cr(&v->arch, 2, gva);
+			vcpu_exception(v, EXC_PF, true, error);
+		} else {
+			vm_stop(v, "no instruction can be read at %#lx", gva);
+		}
+		return 0;
+	}
+	from = guest_map(v->vm, gpa, false);
+	if (!from) {
+		if (must)
+			vm_stop(v, "code at guest-physical %#lx, where it has no memory", gpa);
+		return 0;
+	}
+	memcpy(to, from, n);
+	return n;
+}
+
+uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes)
+{
+	uint64_t gva = v->arch.rip;
+	uint32_t n;
+
+	if (vcpu_mode(v) != CPU_MODE_64)
+		gva = (uint32_t)(gva + virt->get_seg(&v->arch, SEG_CS).base);
+	n = fetch_page(v, gva, INSN_MAX, bytes, true);
+	if (n && n < INSN_MAX)
+		n += fetch_page(v, gva + n, INSN_MAX - n, bytes + n, false);
+	return n;
+}

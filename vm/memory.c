@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What memory a VM has. */
+
+#include "vm/memory.h"
+#include "arch/cpu.h"
+#include "arch/log.h"
+#include "arch/mtrr.h"
+#include "arch/options.h"
+#include "arch/paging.h"
+#include "arch/percpu.h"
+#include "ept/frame.h"
+#include "lib/atomic.h"
+#include "lib/string.h"
+#include "vm/gmem.h"
+
+#define CPUID_MAX_EXT	0x80000000
+#define CPUID_FEATURES	0x80000001
+#define CPUID_SIZES	0x80000008
+#define EDX_PAGE_1G	BIT(26)
+#define PHYS_BITS_MAX	48 /* four levels of nested paging */
+#define LOW_RAM_END	(3 * GIB) /* of an isolated VM; the rest of its RAM is above 4 GiB */
+#define HIGH_RAM	(4 * GIB)
+#define CONVENTIONAL_END 0xa0000
+#define UPPER_MEMORY	0x100000
+#define RIGHTS_ALL	(NESTED_R | NESTED_W | NESTED_X)
+
+static struct mtrr_state mtrr;
+static uint64_t ram_end; /* end of the machine's RAM and of the first 4 GiB */
+
+/* The map that the guest being loaded is told. */
+static struct load_range told[MEM_MAP_MAX] INITDATA;
+static uint32_t told_count INITDATA;
+static struct mem_range told_build[MEM_MAP_MAX] INITDATA;
+
+uint8_t memory_phys_bits(void)
+{
+	static uint8_t bits;
+
+	if (!bits)
+		bits = (uint8_t)min_u64(cpuid(CPUID_SIZES, 0).eax & 0xff, PHYS_BITS_MAX);
+	return bits;
+}
+
+INIT int memory_vm_init(struct vm *vm)
+{
+	struct nested_caps caps = {
+		.maxphyaddr = memory_phys_bits(),
+		.large_2m = !option_off("largepages"),
+		.large_1g = !option_off("largepages") && cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G,
+		.ad = false,
+	};
+
+	mtrr_read(&mtrr, memory_phys_bits());
+	return nested_init(&vm->nested, virt == &svm_ops ? NESTED_NPT : NESTED_EPT, &vm->quota, &caps);
+}
+
+/* Identity-map [@base, @base + @size), split where the memory type changes. */
+static int identity_map(struct vm *vm, uint64_t base, uint64_t size)
+{
+	uint64_t end = base + size;
+
+	while (base < end) {
+		uint64_t uniform;
+		enum memtype type = mtrr_type(&mtrr, HPA(base), &uniform);
+		uint64_t stop = min_u64(end, ALIGN_DOWN(uniform, PAGE_SIZE));
+		int err;
+
+		if (stop <= base)
+			stop = base + PAGE_SIZE;
+		err = nested_map(&vm->nested, GPA(base), HPA(base), stop - base, RIGHTS_ALL, type);
+		if (err)
+			return err;
+		base = stop;
+	}
+	return 0;
+}
+
+/* --- the service guest --- */
+
+/* Frames of others leave the identity map, free ones become its own. */
+static INIT int service_run(void *arg, hpa_t base, uint64_t size, uint16_t owner)
+{
+	struct vm *vm = arg;
+
+	if (owner == OWNER_FREE)
+		return frame_claim(base, size, OWNER_VM(vm->id));
+	if (owner == OWNER_NONE || owner == OWNER_RESERVED || owner == OWNER_VM(vm->id))
+		return 0;
+	return nested_unmap(&vm->nested, GPA(base.v), size);
+}
+
+static INIT int service_fill(struct vm *vm, const struct build_input *in)
+{
+	uint64_t limit = BIT(memory_phys_bits());
+	int err;
+
+	ram_end = HIGH_RAM;
+	for (uint32_t i = 0; i < in->map_count; i++)
+		ram_end = max_u64(ram_end, in->map[i].base.v + in->map[i].size);
+	ram_end = ALIGN_UP(ram_end, PAGE_SIZE_1G);
+	/* With pages of 1 GiB all that can be addressed costs two tables; else the far holes are mapped on demand. */
+	if (!(cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G) || memory_phys_bits() > 42)
+		limit = min_u64(ram_end, limit);
+	err = identity_map(vm, 0, limit);
+	if (!err)
+		err = frame_for_each(service_run, vm);
+	for (uint32_t i = 0; i < vm->mmio_count && !err; i++) {
+		uint64_t first = ALIGN_DOWN(vm->mmio[i].first, PAGE_SIZE);
+
+		err = nested_unmap(&vm->nested, GPA(first), ALIGN_UP(vm->mmio[i].last + 1, PAGE_SIZE) - first);
+	}
+	return err;
+}
+
+bool memory_fault(struct vm *vm, uint64_t gpa)
+{
+	uint64_t base = ALIGN_DOWN(gpa, PAGE_SIZE_2M);
+
+	if (!vm->service || base < ram_end || base >= BIT(memory_phys_bits()) || mmio_find(vm, gpa))
+		return false;
+	return identity_map(vm, base, PAGE_SIZE_2M) == 0;
+}
+
+/* --- isolated VMs --- */
+
+static INIT int extent_map(struct vm *vm, const struct mem_range *e, uint64_t *gpa)
+{
+	uint64_t done = 0;
+
+	while (done < e->size) {
+		uint64_t n = e->size - done;
+		int err;
+
+		if (*gpa < LOW_RAM_END)
+			n = min_u64(n, LOW_RAM_END - *gpa);
+		err = nested_map(&vm->nested, GPA(*gpa), HPA(e->base.v + done), n, RIGHTS_ALL, MEMTYPE_WB);
+		if (err)
+			return err;
+		done += n;
+		*gpa += n;
+		if (*gpa == LOW_RAM_END)
+			*gpa = HIGH_RAM;
+	}
+	return 0;
+}
+
+static INIT int isolated_fill(struct vm *vm)
+{
+	uint64_t gpa = 0;
+	int err = frame_alloc_ram(vm->memory, OWNER_VM(vm->id), vm->extents, VM_EXTENTS, &vm->extent_count);
+
+	for (uint32_t i = 0; i < vm->extent_count && !err; i++)
+		err = extent_map(vm, &vm->extents[i], &gpa);
+	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE) {
+		void *page = guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
+
+		if (!page)
+			return -EFAULT;
+		memset(page, 0, PAGE_SIZE);
+	}
+	return err;
+}
+
+INIT int memory_vm_fill(struct vm *vm, const struct build_input *in)
+{
+	return vm->service ? service_fill(vm, in) : isolated_fill(vm);
+}
+
+/* --- what the guest is told, and the loader's view --- */
+
+static INIT void tell(uint64_t base, uint64_t size, uint32_t type)
+{
+	if (size && told_count < MEM_MAP_MAX)
+		told[told_count++] = (struct load_range){GPA(base), size, type};
+}
+
+static INIT void tell_isolated(const struct vm *vm)
+{
+	uint64_t low = min_u64(vm->memory, LOW_RAM_END);
+
+	tell(0, min_u64(low, CONVENTIONAL_END), MEM_RAM);
+	tell(CONVENTIONAL_END, UPPER_MEMORY - CONVENTIONAL_END, MEM_RESERVED);
+	if (low > UPPER_MEMORY)
+		tell(UPPER_MEMORY, low - UPPER_MEMORY, MEM_RAM);
+	tell(HIGH_RAM, vm->memory - low, MEM_RAM);
+}
+
+static INIT void tell_service(const struct vm *vm, const struct build_input *in)
+{
+	uint32_t n = in->map_count;
+
+	memcpy(told_build, in->map, n * sizeof(*told_build));
+	for (uint32_t i = 0; i < in->kept_count; i++)
+		mem_map_take(told_build, &n, MEM_MAP_MAX, in->kept[i].base, in->kept[i].size, MEM_RESERVED);
+	for (uint32_t i = 0; i < vm_count; i++) {
+		for (uint32_t k = 0; vms[i] && vms[i] != vm && k < vms[i]->extent_count; k++)
+			mem_map_take(told_build, &n, MEM_MAP_MAX, vms[i]->extents[k].base,
+				     vms[i]->extents[k].size, MEM_RESERVED);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		tell(told_build[i].base.v, told_build[i].size, told_build[i].type);
+}
+
+static int target_write(void *arg, gpa_t gpa, const void *buf, uint32_t len)
+{
+	return guest_write(arg, gpa.v, buf, len);
+}
+
+static int target_copy(void *arg, gpa_t gpa, uint64_t off, uint64_t len, const struct image *from)
+{
+	while (len) {
+		uint64_t n = min_u64(len, PAGE_SIZE - (gpa.v & PAGE_MASK));
+		void *to = guest_map(arg, gpa.v, true);
+		int err = to ? from->read(from->arg, off, to, (uint32_t)n) : -EFAULT;
+
+		if (err)
+			return err;
+		gpa.v += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int target_zero(void *arg, gpa_t gpa, uint64_t len)
+{
+	while (len) {
+		uint64_t n = min_u64(len, PAGE_SIZE - (gpa.v & PAGE_MASK));
+		void *to = guest_map(arg, gpa.v, true);
+
+		if (!to)
+			return -EFAULT;
+		memset(to, 0, n);
+		gpa.v += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* The guest's now, and told so: what is promised for later may still hold a module. */
+static INIT bool target_is_ram(void *arg, gpa_t gpa, uint64_t len)
+{
+	struct vm *vm = arg;
+	bool inside = false;
+
+	if (!len || range_wraps(gpa.v, len))
+		return false;
+	for (uint32_t i = 0; i < told_count; i++) {
+		inside |= told[i].type == MEM_RAM && gpa.v >= told[i].base.v &&
+			  gpa.v + len <= told[i].base.v + told[i].size;
+	}
+	for (uint64_t at = ALIGN_DOWN(gpa.v, PAGE_SIZE); inside && vm->service && at < gpa.v + len; at += PAGE_SIZE)
+		inside = frame_owner(HPA(at)) == OWNER_VM(vm->id);
+	return inside;
+}
+
+INIT void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target)
+{
+	told_count = 0;
+	if (vm->service)
+		tell_service(vm, in);
+	else
+		tell_isolated(vm);
+	*target = (struct load_target){
+		.write = target_write,
+		.copy = target_copy,
+		.zero = target_zero,
+		.is_ram = target_is_ram,
+		.arg = vm,
+		.map = told,
+		.map_count = told_count,
+	};
+}
+
+INIT int memory_give_temporary(struct vm *vm, const struct build_input *in)
+{
+	for (uint32_t i = 0; i < in->temporary_count; i++) {
+		const struct mem_range *r = &in->temporary[i];
+		int err;
+
+		if (!r->size)
+			continue;
+		err = frame_give(r->base, r->size, frame_owner(r->base), OWNER_VM(vm->id));
+		if (!err)
+			err = identity_map(vm, r->base.v, r->size);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --- while it runs --- */
+
+void memory_flush(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		atomic_store_bool(&vm->vcpu[i]->arch.flush, true);
+		sched_kick(vm->vcpu[i]->cpu, CPU_REQ_SCHED);
+	}
+}
+
+int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on)
+{
+	int err = 0;
+
+	if (!IS_ALIGNED(gpa, PAGE_SIZE) || !IS_ALIGNED(len, PAGE_SIZE) || range_wraps(gpa, len) ||
+	    gpa + len > BIT(memory_phys_bits()))
+		return -EPERM;
+	for (uint64_t at = gpa; at < gpa + len; at += PAGE_SIZE) {
+		uint16_t owner = frame_owner(HPA(at));
+
+		if (owner != OWNER_NONE && owner != OWNER_RESERVED)
+			return -EPERM;
+	}
+	if (on)
+		err = nested_unmap(&vm->nested, GPA(gpa), len);
+	else
+		err = identity_map(vm, gpa, len);
+	memory_flush(vm);
+	return err;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What memory a VM has: its RAM, what else of the machine it sees, and the map that its loader tells it. */
+
+#ifndef VM_MEMORY_H
+#define VM_MEMORY_H
+
+#include "vm/build.h"
+#include "vm/vm.h"
+
+/* Bits of a physical address, of the machine and of every guest. */
+uint8_t memory_phys_bits(void);
+
+/* An empty nested table. Boot. 0 or -ENOMEM. */
+int memory_vm_init(struct vm *vm);
+
+/*
+ * Give @vm its memory: an isolated VM frames of its own, scrubbed; the service guest everything that nobody else has,
+ * identity-mapped, device memory included. Boot. 0, -ENOMEM, -ENOSPC.
+ */
+int memory_vm_fill(struct vm *vm, const struct build_input *in);
+
+/* Loader callbacks over @vm's memory, and the map that the guest is told; valid until the next call. Boot. */
+void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target);
+
+/* The service guest gets what start-up needed for itself; scrubbed where it held the hypervisor's data. Boot. */
+int memory_give_temporary(struct vm *vm, const struct build_input *in);
+
+/*
+ * Make accesses of the service guest to [@gpa, @gpa + @len) exit, or let them through again. 0; -EPERM: not device
+ * memory in its hands. Any exit.
+ */
+int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on);
+
+/* A nested fault where nothing is mapped: device memory far up is mapped when it is touched. True: try again. */
+bool memory_fault(struct vm *vm, uint64_t gpa);
+
+/* All vCPUs drop their translations before they go on; those that run now are made to exit. */
+void memory_flush(struct vm *vm);
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Nested faults and string I/O: the instruction is fetched, decoded and executed here, on devices or memory. */
+
+#include "arch/cpu.h"
+#include "arch/msr.h"
+#include "arch/log.h"
+#include "lib/atomic.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "vm/gmem.h"
+#include "vm/memory.h"
+#include "vm/platform.h"
+#include "vm/vm.h"
+
+/* Elements of a repeated string instruction done at one exit. */
+#define ITERATIONS 64
+
+/* --- devices --- */
+
+/* Nobody is there: reads give ones, writes are lost, as on a bus. */
+static void device_access(struct vcpu *v, uint64_t gpa, uint8_t size, bool write, uint64_t *value)
+{
+	const struct mmio_range *r;
+
+	if (v->vm->service && platform_mmio(v->vm, gpa, size, write, value))
+		return;
+	r = mmio_find(v->vm, gpa);
+	if (r && gpa + size - 1 <= r->last)
+		r->fn(v, r->arg, gpa, size, write, value);
+	else if (!write)
+		*value = ~0ULL;
+}
+
+/* --- the emulator's view of memory --- */
+
+static enum emu_result page_fault(struct vcpu *v, uint64_t gva, uint32_t error)
+{
+	virt->set_cr(&v->arch, 2, gva);
+	vcpu_exception(v, EXC_PF, true, error);
+	return EMU_FAULT;
+}
+
+/* One page's part of an access: where it is in guest-physical memory. */
+static enum emu_result part_translate(struct vcpu *v, uint64_t gva, uint32_t access, uint64_t *gpa)
+{
+	uint32_t error;
+	int err = gva_translate(v, gva, access, gpa, &error);
+
+	if (!err)
+		return EMU_DONE;
+	if (err == -EFAULT)
+		return page_fault(v, gva, error);
+	return EMU_STOP;
+}
+
+struct parts {
+	uint64_t gpa[2];
+	uint32_t len[2];
+};
+
+/* Both pages are translated before either is touched. */
+static enum emu_result parts_translate(struct vcpu *v, uint64_t gva, uint32_t size, uint32_t access,
+				       struct parts *p)
+{
+	uint32_t first = (uint32_t)min_u64(size, PAGE_SIZE - (gva & PAGE_MASK));
+	enum emu_result r = part_translate(v, gva, access, &p->gpa[0]);
+
+	p->len[0] = first;
+	p->len[1] = size - first;
+	if (r != EMU_DONE || first == size)
+		return r;
+	return part_translate(v, gva + first, access, &p->gpa[1]);
+}
+
+static void part_copy(struct vcpu *v, uint64_t gpa, uint32_t len, uint8_t *buf, bool write)
+{
+	uint8_t *ram = guest_map(v->vm, gpa, write);
+
+	if (ram) {
+		if (write)
+			memcpy(ram, buf, len);
+		else
+			memcpy(buf, ram, len);
+		return;
+	}
+	/* Devices see naturally sized pieces. */
+	while (len) {
+		uint8_t n = (uint8_t)(len >= 8 ? 8 : len >= 4 ? 4 : len >= 2 ? 2 : 1);
+		uint64_t value = 0;
+
+		if (write)
+			memcpy(&value, buf, n);
+		device_access(v, gpa, n, write, &value);
+		if (!write)
+			memcpy(buf, &value, n);
+		gpa += n;
+		buf += n;
+		len -= n;
+	}
+}
+
+static uint32_t access_of(uint32_t flags, bool write)
+{
+	return write || flags & EMU_MEM_WRITE ? GWALK_WRITE : 0;
+}
+
+static enum emu_result mem_access(struct vcpu *v, uint64_t gva, uint32_t size, uint8_t *buf, uint32_t flags,
+				  bool write)
+{
+	struct parts p;
+	enum emu_result r = parts_translate(v, gva, size, access_of(flags, write), &p);
+
+	if (r != EMU_DONE)
+		return r;
+	part_copy(v, p.gpa[0], p.len[0], buf, write);
+	if (p.len[1])
+		part_copy(v, p.gpa[1], p.len[1], buf + p.len[0], write);
+	return EMU_DONE;
+}
+
+static enum emu_result mem_read(void *ctx, gva_t gva, uint32_t size, void *buf, uint32_t flags)
+{
+	return mem_access(ctx, gva.v, size, buf, flags, false);
+}
+
+static enum emu_result mem_write(void *ctx, gva_t gva, uint32_t size, const void *buf, uint32_t flags)
+{
+	return mem_access(ctx, gva.v, size, (uint8_t *)(uintptr_t)buf, flags, true);
+}
+
+static enum emu_result mem_check(void *ctx, gva_t gva, uint32_t size)
+{
+	struct parts p;
+
+	return parts_translate(ctx, gva.v, size, GWALK_WRITE, &p);
+}
+
+/* In RAM, naturally aligned: a real compare-and-exchange. Else it is a device, or a split lock nobody else can see. */
+static enum emu_result mem_cmpxchg(void *ctx, gva_t gva, uint32_t size, const void *expected, const void *desired)
+{
+	struct vcpu *v = ctx;
+	struct parts p;
+	enum emu_result r = parts_translate(v, gva.v, size, GWALK_WRITE, &p);
+	uint64_t old = 0, new = 0;
+	void *ram;
+	bool done;
+
+	if (r != EMU_DONE)
+		return r;
+	ram = p.len[1] ? NULL : guest_map(v->vm, p.gpa[0], true);
+	if (!ram || size > 8 || gva.v & (size - 1))
+		return mem_write(ctx, gva, size, desired, 0);
+	memcpy(&old, expected, size);
+	memcpy(&new, desired, size);
+	switch (size) {
+	case 1: {
+		uint8_t o = (uint8_t)old;
+
+		done = __atomic_compare_exchange_n((uint8_t *)ram, &o, (uint8_t)new, false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
+		break;
+	}
+	case 2: {
+		uint16_t o = (uint16_t)old;
+
+		done = __atomic_compare_exchange_n((uint16_t *)ram, &o, (uint16_t)new, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		break;
+	}
+	case 4: done = atomic_cmpxchg_u32(ram, (uint32_t)old, (uint32_t)new); break;
+	default: done = atomic_cmpxchg_u64(ram, old, new); break;
+	}
+	return done ? EMU_DONE : EMU_AGAIN;
+}
+
+/* --- ports, for INS and OUTS --- */
+
+static enum emu_result emu_io_in(void *ctx, uint16_t port, uint32_t size, uint32_t *value)
+{
+	*value = ~0U;
+	port_access(ctx, port, (uint8_t)size, true, value);
+	return EMU_DONE;
+}
+
+static enum emu_result emu_io_out(void *ctx, uint16_t port, uint32_t size, uint32_t value)
+{
+	port_access(ctx, port, (uint8_t)size, false, &value);
+	return EMU_DONE;
+}
+
+/* --- registers --- */
+
+static struct segment emu_seg(void *ctx, enum seg_reg seg)
+{
+	struct vcpu *v = ctx;
+
+	return virt->get_seg(&v->arch, seg);
+}
+
+static void emu_fault(void *ctx, uint8_t vector, bool has_error, uint32_t error)
+{
+	vcpu_exception(ctx, vector, has_error, error);
+}
+
+/* The guest's SSE registers are live in this CPU's; FXSAVE's layout: XMM0 at 160 (SDM vol. 1, table 10-2). */
+#define FX_SIZE 512
+#define FX_XMM	160
+
+static void xmm_read(void *ctx, uint32_t n, void *buf)
+{
+	uint8_t area[FX_SIZE] ALIGNED(16);
+
+	(void)ctx;
+	__asm__ volatile("fxsave64 %0" : "=m"(area));
+	memcpy(buf, area + FX_XMM + (n & 15) * 16, 16);
+}
+
+static void xmm_write(void *ctx, uint32_t n, const void *buf)
+{
+	uint8_t area[FX_SIZE] ALIGNED(16);
+
+	(void)ctx;
+	__asm__ volatile("fxsave64 %0" : "=m"(area));
+	memcpy(area + FX_XMM + (n & 15) * 16, buf, 16);
+	__asm__ volatile("fxrstor64 %0" : : "m"(area));
+}
+
+static const struct emu_ops ops = {
+	.get_seg = emu_seg,
+	.mem_read = mem_read,
+	.mem_write = mem_write,
+	.mem_cmpxchg = mem_cmpxchg,
+	.mem_check = mem_check,
+	.io_in = emu_io_in,
+	.io_out = emu_io_out,
+	.xmm_read = xmm_read,
+	.xmm_write = xmm_write,
+	.fault = emu_fault,
+};
+
+/* --- exits --- */
+
+static void emulate_stop(struct vcpu *v, const uint8_t *bytes, uint32_t n, const char *why)
+{
+	char text[INSN_MAX * 3 + 1] = "";
+
+	for (uint32_t i = 0; i < n; i++)
+		snprintf_(text + 3 * i, 4, " %02x", bytes[i]);
+	vm_stop(v, "%s:%s", why, text);
+}
+
+static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
+{
+	struct insn insn;
+	struct emu_cpu cpu = {
+		.gpr = v->arch.gpr,
+		.rip = &v->arch.rip,
+		.rflags = &v->arch.rflags,
+		.cr0 = virt->get_cr(&v->arch, 0),
+		.cr4 = virt->get_cr(&v->arch, 4),
+		.cpl = virt->cpl(&v->arch),
+		.max_iterations = ITERATIONS,
+	};
+	int err = insn_decode(&insn, bytes, n, vcpu_mode(v));
+
+	if (err == -EINVAL) {
+		vcpu_ud(v);
+		return;
+	}
+	if (err) {
+		emulate_stop(v, bytes, n, "an instruction that the emulator does not cover");
+		return;
+	}
+	switch (emulate(&ops, v, &cpu, &insn)) {
+	case EMU_DONE:
+		virt->shadow_clear(&v->arch);
+		break;
+	case EMU_AGAIN:
+		break;
+	case EMU_FAULT:
+		return;
+	default:
+		emulate_stop(v, bytes, n, "an instruction that the emulator cannot run");
+		return;
+	}
+	if (cpu.single_step)
+		atomic_or_u64(&v->events, EV_STEP);
+}
+
+static void emulate_exit(struct vcpu *v, const uint8_t *bytes, uint32_t n)
+{
+	uint8_t fetched[INSN_MAX];
+
+	if (!n) {
+		n = insn_fetch(v, fetched);
+		bytes = fetched;
+	}
+	if (n)
+		emulate_one(v, bytes, n);
+}
+
+void exit_npf(struct vcpu *v)
+{
+	const struct exit *x = &v->arch.exit;
+	uint64_t gpa = x->info.npf.gpa.v;
+
+	if (memory_fault(v->vm, gpa))
+		return;
+	if (x->info.npf.access & (NPF_EXEC | NPF_WALK)) {
+		vm_stop(v, "%s at guest-physical %#lx, where it has no memory",
+			x->info.npf.access & NPF_EXEC ? "code" : "page tables", gpa);
+		return;
+	}
+	emulate_exit(v, x->info.npf.insn, x->info.npf.insn_len);
+}
+
+void exit_io_string(struct vcpu *v)
+{
+	emulate_exit(v, NULL, 0);
+}

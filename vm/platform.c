@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine's PCI functions as the service guest has them: the device model's operations, on the real thing. */
+
+#include "vm/platform.h"
+#include "arch/cpu.h"
+#include "arch/io.h"
+#include "arch/log.h"
+#include "arch/paging.h"
+#include "arch/percpu.h"
+#include "drivers/pci.h"
+#include "ept/pool.h"
+#include "lib/printf.h"
+#include "vdev/vpci.h"
+#include "vm/irq.h"
+#include "vm/memory.h"
+#include "vm/msi.h"
+
+#define PORT_CONFIG   0xcf8
+#define PORT_CONFIG_END 0xcff
+#define FUNC_FRAMES   6 /* of struct vpci_func */
+#define ENTRY_FRAMES  4 /* of struct vpci_msix_entry */
+#define SEGMENT_BDF   0xffff
+
+static struct vpci pci;
+static struct lock pci_lock;
+static const struct acpi_segment *ecam_segments;
+static uint32_t ecam_count;
+static struct acpi_segment segments_kept[VPCI_ECAM_MAX];
+
+/* --- the physical side --- */
+
+/* A page of device memory through this CPU's device window; valid until the next call. */
+static volatile void *device_page(uint64_t hpa)
+{
+	uint64_t va = (uint64_t)percpu_page(this_cpu()->index, PERCPU_DEVICE);
+
+	paging_window_set(va, HPA(hpa & ~PAGE_MASK), MAP_WRITE | MAP_UNCACHED);
+	return (volatile void *)(va + (hpa & PAGE_MASK));
+}
+
+static volatile void *ecam_page(void *arg, uint16_t bdf)
+{
+	(void)arg;
+	for (uint32_t i = 0; i < ecam_count; i++) {
+		const struct acpi_segment *s = &ecam_segments[i];
+
+		if (s->segment == 0 && PCI_BUS(bdf) >= s->first_bus && PCI_BUS(bdf) <= s->last_bus)
+			return device_page(s->base.v + (uint64_t)bdf * PCIE_CONFIG_SIZE);
+	}
+	return NULL;
+}
+
+INIT void platform_machine_init(const struct acpi_info *acpi)
+{
+	ecam_count = (uint32_t)min_u64(acpi->segment_count, VPCI_ECAM_MAX);
+	for (uint32_t i = 0; i < ecam_count; i++)
+		segments_kept[i] = acpi->segments[i];
+	ecam_segments = segments_kept;
+	pci_ecam(ecam_page, NULL);
+}
+
+/* --- operations of the device model --- */
+
+static uint32_t op_cfg_read(void *arg, uint32_t bdf, uint16_t off, uint8_t size)
+{
+	(void)arg;
+	return bdf > SEGMENT_BDF ? ~0U : pci_read((uint16_t)bdf, off, size);
+}
+
+static void op_cfg_write(void *arg, uint32_t bdf, uint16_t off, uint8_t size, uint32_t value)
+{
+	(void)arg;
+	if (bdf <= SEGMENT_BDF)
+		pci_write((uint16_t)bdf, off, size, value);
+}
+
+/* No function is given to another VM yet. */
+static bool op_visible(void *arg, uint32_t bdf)
+{
+	(void)arg;
+	return bdf <= SEGMENT_BDF;
+}
+
+static int op_msi_bind(void *arg, struct vpci_irq *irq, uint64_t addr, uint32_t data, uint64_t *phys_addr,
+		       uint32_t *phys_data)
+{
+	return msi_bind(arg, &irq->cookie, addr, data, phys_addr, phys_data);
+}
+
+static void op_msi_unbind(void *arg, struct vpci_irq *irq)
+{
+	msi_unbind(arg, &irq->cookie);
+}
+
+static int op_trap(void *arg, gpa_t gpa, uint64_t len, bool on)
+{
+	return memory_trap(arg, gpa.v, len, on);
+}
+
+static uint64_t op_mmio_read(void *arg, hpa_t hpa, uint8_t size)
+{
+	volatile void *p = device_page(hpa.v);
+
+	(void)arg;
+	switch (size) {
+	case 1: return *(volatile uint8_t *)p;
+	case 2: return *(volatile uint16_t *)p;
+	case 4: return *(volatile uint32_t *)p;
+	default: return *(volatile uint64_t *)p;
+	}
+}
+
+static void op_mmio_write(void *arg, hpa_t hpa, uint8_t size, uint64_t value)
+{
+	volatile void *p = device_page(hpa.v);
+
+	(void)arg;
+	switch (size) {
+	case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
+	case 2: *(volatile uint16_t *)p = (uint16_t)value; break;
+	case 4: *(volatile uint32_t *)p = (uint32_t)value; break;
+	default: *(volatile uint64_t *)p = value; break;
+	}
+}
+
+static void op_log(void *arg, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	(void)arg;
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info("PCI: %s", text);
+}
+
+static const struct vpci_ops pci_ops = {
+	.cfg_read = op_cfg_read,
+	.cfg_write = op_cfg_write,
+	.visible = op_visible,
+	.msi_bind = op_msi_bind,
+	.msi_unbind = op_msi_unbind,
+	.trap_mmio = op_trap,
+	.mmio_read = op_mmio_read,
+	.mmio_write = op_mmio_write,
+	.log = op_log,
+};
+
+/* --- the guest's accesses --- */
+
+static void config_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+{
+	bool done;
+
+	(void)v;
+	(void)arg;
+	lock_acquire(&pci_lock);
+	done = in ? vpci_io_read(&pci, port, size, value) : vpci_io_write(&pci, port, size, *value);
+	lock_release(&pci_lock);
+	if (done || !in)
+		return;
+	*value = ~0U;
+}
+
+bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64_t *value)
+{
+	bool done;
+
+	(void)vm;
+	lock_acquire(&pci_lock);
+	done = write ? vpci_mmio_write(&pci, GPA(gpa), size, *value) : vpci_mmio_read(&pci, GPA(gpa), size, value);
+	lock_release(&pci_lock);
+	return done;
+}
+
+static INIT void functions_add(void)
+{
+	static struct pci_list list INITDATA;
+
+	if (pci_scan(&list))
+		log_warn("PCI: more functions than fit; the rest is added when it is used");
+	for (uint32_t i = 0; i < list.count; i++)
+		vpci_add(&pci, list.functions[i].bdf);
+	log_info("PCI: %u functions", list.count);
+}
+
+INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
+{
+	struct vpci_func *funcs = pool_alloc(&vm->quota, FUNC_FRAMES, NULL);
+	struct vpci_msix_entry *entries = pool_alloc(&vm->quota, ENTRY_FRAMES, NULL);
+	int err = funcs && entries ? msi_init(vm) : -ENOMEM;
+
+	if (err)
+		return err;
+	vpci_init(&pci, &pci_ops, vm, funcs, (uint32_t)(FUNC_FRAMES * PAGE_SIZE / sizeof(*funcs)), entries,
+		  (uint32_t)(ENTRY_FRAMES * PAGE_SIZE / sizeof(*entries)));
+	functions_add();
+	for (uint32_t i = 0; i < ecam_count && !err; i++)
+		err = vpci_ecam_add(&pci, segments_kept[i].segment, segments_kept[i].base.v,
+				    segments_kept[i].first_bus, segments_kept[i].last_bus);
+	if (!err)
+		err = port_add(vm, PORT_CONFIG, PORT_CONFIG_END, config_port, NULL);
+	(void)acpi;
+	return err;
+}
+
+void platform_quiesce(struct vm *vm)
+{
+	(void)vm;
+	lock_acquire(&pci_lock);
+	vpci_quiesce(&pci);
+	lock_release(&pci_lock);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What only the service guest has: the machine's PCI functions, its MTRRs as a memory, ACPI tables edited for it. */
+
+#ifndef VM_PLATFORM_H
+#define VM_PLATFORM_H
+
+#include "drivers/acpi.h"
+#include "vm/vm.h"
+
+/* PCI and MSI translation, ACPI overlay, hidden devices. Boot; 0 or an error. */
+int platform_init(struct vm *vm, const struct acpi_info *acpi);
+
+/* Machine-wide PCI set-up before any VM. Boot. */
+void platform_machine_init(const struct acpi_info *acpi);
+
+/* An access to ECAM or to a trapped page of a device. False: neither. */
+bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64_t *value);
+
+/* MTRRs: the service guest finds the machine's and may write them; nothing follows from it. 0, -EINVAL: #GP. */
+int mtrr_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
+void mtrr_vm_init(struct vm *vm); /* boot */
+int mtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* Bus mastering and messages off in all functions: before a restart or the end. */
+void platform_quiesce(struct vm *vm);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine's power: the service guest's requests, and the way down. */
+
+#include "vm/power.h"
+#include "arch/cpu.h"
+#include "arch/io.h"
+#include "arch/log.h"
+#include "arch/percpu.h"
+#include "drivers/pci.h"
+#include "drivers/power.h"
+#include "lib/lock.h"
+#include "vdev/vpower.h"
+#include "vm/console.h"
+
+#define TCO_OFFSET	 0x60 /* ICH9 data sheet, 13.9: TCO registers from PMBASE + 60h on */
+#define LPC_PMBASE	 0x40 /* of device 31, function 0 (ICH9 data sheet, 13.1.13) */
+#define LPC_PMBASE_MASK	 0xff80
+#define VENDOR_INTEL	 0x8086
+#define CLASS_LPC	 0x0100 /* interface 0, subclass ISA bridge in the upper byte */
+#define PARK_WAIT_MS	 100
+
+static struct vpower filter;
+static struct lock filter_lock;
+static enum config_on_end at_end;
+static struct vpower_config filter_config;
+
+static INIT uint16_t io_port(const struct acpi_block *b)
+{
+	return b->space == ACPI_IO ? (uint16_t)b->address : 0;
+}
+
+/* The ICH9's TCO timer lies beside its PM registers; where there is none the LPC bridge has another id. */
+static INIT uint16_t tco_base(void)
+{
+	uint16_t bdf = PCI_BDF(0, 31, 0);
+	uint32_t pmbase;
+
+	if (pci_read(bdf, PCI_VENDOR, 2) != VENDOR_INTEL || pci_read(bdf, PCI_CLASS, 2) != CLASS_LPC)
+		return 0;
+	pmbase = pci_read(bdf, LPC_PMBASE, 4);
+	return pmbase & 1 ? (uint16_t)((pmbase & LPC_PMBASE_MASK) + TCO_OFFSET) : 0;
+}
+
+INIT void machine_power_init(const struct acpi_info *acpi, enum config_on_end on_end)
+{
+	const struct acpi_fadt *f = &acpi->fadt;
+
+	power_init(acpi);
+	at_end = on_end;
+	filter_config = (struct vpower_config){
+		.pm1a_control = io_port(&f->pm1a_cnt),
+		.pm1b_control = io_port(&f->pm1b_cnt),
+		.pm1a_status = io_port(&f->pm1a_evt),
+		.tco_base = tco_base(),
+		.fake_wake = true,
+	};
+	for (uint32_t i = 0; i < VPOWER_SLEEP_STATES; i++) {
+		filter_config.slp_typ_a[i] = i ? acpi->sleep[i].type_a : VPOWER_UNKNOWN;
+		filter_config.slp_typ_b[i] = i ? acpi->sleep[i].type_b : VPOWER_UNKNOWN;
+	}
+	if (f->flags & ACPI_FADT_RESET_REG_SUP && f->reset.space == ACPI_IO) {
+		filter_config.reset_port = (uint16_t)f->reset.address;
+		filter_config.reset_value = f->reset_value;
+	}
+}
+
+/* --- the guest's accesses --- */
+
+static struct vcpu *asking; /* under filter_lock: whose access is being handled */
+
+static void request(void *arg, enum power_request what, const char *how)
+{
+	(void)arg;
+	if (what == POWER_OFF)
+		power_request_off(asking, how);
+	else if (what == POWER_RESET)
+		power_request_reset(asking, how);
+	else
+		log_warn("vm %s: sleep refused (%s): waking up would leave the hypervisor", asking->vm->name, how);
+}
+
+static uint32_t pass_read(void *arg, uint16_t port, uint8_t size)
+{
+	(void)arg;
+	return size == 1 ? io_in8(port) : size == 2 ? io_in16(port) : io_in32(port);
+}
+
+static void pass_write(void *arg, uint16_t port, uint8_t size, uint32_t value)
+{
+	(void)arg;
+	if (size == 1)
+		io_out8(port, (uint8_t)value);
+	else if (size == 2)
+		io_out16(port, (uint16_t)value);
+	else
+		io_out32(port, value);
+}
+
+static const struct vpower_ops filter_ops = {.request = request, .pass_read = pass_read, .pass_write = pass_write};
+
+static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+{
+	(void)arg;
+	lock_acquire(&filter_lock);
+	asking = v;
+	if (in)
+		*value = vpower_read(&filter, port, size);
+	else
+		vpower_write(&filter, port, size, *value);
+	lock_release(&filter_lock);
+}
+
+INIT int power_vm_init(struct vm *vm)
+{
+	uint16_t port, count;
+	int err = 0;
+
+	vpower_init(&filter, &filter_ops, vm, &filter_config);
+	for (uint32_t i = 0; vpower_ports(&filter, i, &port, &count) && !err; i++)
+		err = port_add(vm, port, (uint16_t)(port + count - 1), power_port, NULL);
+	return err;
+}
+
+/* --- requests --- */
+
+void power_request_off(struct vcpu *v, const char *how)
+{
+	struct vm *vm = v->vm;
+
+	log_info("vm %s: power-off by %s", vm->name, how);
+	if (vm->may_power) {
+		log_info("vm %s: exit 0", vm->name);
+		machine_power_off();
+	}
+	vm_exit(vm, 0);
+}
+
+void power_request_reset(struct vcpu *v, const char *how)
+{
+	struct vm *vm = v->vm;
+
+	log_info("vm %s: reset by %s", vm->name, how);
+	if (vm->may_power) {
+		log_info("vm %s: exit 0", vm->name);
+		machine_reboot();
+	}
+	vm_stop(v, "it reset itself, and has no power over the machine");
+}
+
+/* A triple fault resets a PC. */
+void power_triple_fault(struct vcpu *v)
+{
+	if (v->vm->service && v->vm->may_power) {
+		power_request_reset(v, "triple fault");
+		return;
+	}
+	vm_stop(v, "triple fault");
+}
+
+/* --- the way down --- */
+
+/* Every other CPU leaves VMX or SVM, and halts; those that do not within the bound are left to the reset. */
+static void machine_park(void)
+{
+	uint64_t end = tsc_read() + PARK_WAIT_MS * tsc_khz;
+	bool all = false;
+
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (cpu_by_index[i] && cpu_by_index[i] != this_cpu())
+			sched_kick(cpu_by_index[i], CPU_REQ_PARK);
+	}
+	while (!all && tsc_read() < end) {
+		all = true;
+		for (uint32_t i = 0; i < cpu_count; i++)
+			all &= !cpu_by_index[i] || cpu_by_index[i] == this_cpu() || !__atomic_load_n(&cpu_by_index[i]->online, __ATOMIC_ACQUIRE);
+		cpu_pause();
+	}
+	console_flush();
+	virt->cpu_off();
+}
+
+void machine_power_off(void)
+{
+	log_info("power off");
+	machine_park();
+	power_off();
+	log_error("the machine did not switch itself off; do it by hand");
+	console_flush();
+	cpu_halt_forever();
+}
+
+void machine_reboot(void)
+{
+	log_info("reboot");
+	machine_park();
+	power_reboot();
+}
+
+void machine_end(void)
+{
+	if (at_end == END_POWEROFF)
+		machine_power_off();
+	if (at_end == END_REBOOT)
+		machine_reboot();
+}

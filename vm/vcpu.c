@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Events that reach a vCPU, exceptions, and the register states that reset, INIT and SIPI leave. */
+
+#include "arch/cpu.h"
+#include "arch/msr.h"
+#include "arch/percpu.h"
+#include "lib/atomic.h"
+#include "lib/string.h"
+#include "vm/irq.h"
+#include "vm/vm.h"
+
+#define PAT_RESET	 0x0007040600070406ULL
+#define DR6_RESET	 0xffff0ff0ULL
+#define DR7_RESET	 0x400ULL
+#define RESET_VECTOR_IP	 0xfff0
+#define RESET_CS_BASE	 0xffff0000
+#define RESET_CS	 0xf000
+#define SEG_LIMIT_16	 0xffff
+#define SEG_DATA16	 (SEG_ATTR_P | SEG_ATTR_S | 3) /* read-write, accessed */
+#define SEG_CODE16	 (SEG_ATTR_P | SEG_ATTR_S | 0xb) /* execute-read, accessed */
+#define SEG_LDT_ATTR	 (SEG_ATTR_P | 2)
+#define SEG_TSS_BUSY	 (SEG_ATTR_P | 0xb)
+#define CR0_KEPT_BY_INIT (CR0_CD | CR0_NW)
+
+void vcpu_raise(struct vcpu *v, uint64_t events)
+{
+	uint64_t before = atomic_or_u64(&v->events, events);
+
+	if ((before & events) == events)
+		return; /* whoever raised it first has seen to the rest */
+	if (v->cpu == this_cpu() && v->entity.queued)
+		return; /* it is this CPU that will enter it: it looks then */
+	sched_wake(&v->entity);
+	if (v->cpu != this_cpu())
+		sched_kick(v->cpu, CPU_REQ_SCHED);
+}
+
+/* SDM vol. 3, table 6-4: what contributes to a double fault. */
+static bool contributory(uint8_t vector)
+{
+	return vector == EXC_DE || (vector >= EXC_TS && vector <= EXC_GP) || vector == EXC_CP;
+}
+
+void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error)
+{
+	struct event *e = &v->arch.inject;
+
+	if (e->valid && e->type == EVENT_EXC) {
+		if (e->vector == EXC_DF) {
+			vm_stop(v, "triple fault");
+			return;
+		}
+		if ((contributory(e->vector) && contributory(vector)) ||
+		    (e->vector == EXC_PF && (vector == EXC_PF || contributory(vector)))) {
+			vector = EXC_DF;
+			has_error = true;
+			error = 0;
+		}
+	}
+	/* An interrupt whose delivery was cut short is not lost: its vector goes back to be asked for again. */
+	if (e->valid && e->type == EVENT_INTR)
+		vlapic_accept(&v->lapic, e->vector, false);
+	if (e->valid && e->type == EVENT_NMI)
+		atomic_or_u64(&v->events, EV_NMI);
+	*e = (struct event){
+		.valid = true, .has_error = has_error, .vector = vector, .type = EVENT_EXC, .error = error};
+}
+
+static struct segment segment16(uint16_t sel, uint16_t attr)
+{
+	return (struct segment){
+		.sel = sel, .attr = attr, .limit = SEG_LIMIT_16, .base = (uint64_t)sel << 4};
+}
+
+/* SDM vol. 3, table 9-1; APM vol. 2, table 14-1. */
+static void state_reset(struct guest_state *s, uint64_t cr0_kept)
+{
+	*s = (struct guest_state){
+		.cr0 = CR0_ET | cr0_kept,
+		.dr6 = DR6_RESET,
+		.dr7 = DR7_RESET,
+		.rip = RESET_VECTOR_IP,
+		.rflags = RFLAGS_FIXED,
+		.gdtr = {0, SEG_LIMIT_16},
+		.idtr = {0, SEG_LIMIT_16},
+		.pat = PAT_RESET,
+	};
+	for (uint32_t i = SEG_ES; i <= SEG_GS; i++)
+		s->seg[i] = segment16(0, SEG_DATA16);
+	s->seg[SEG_CS] = segment16(RESET_CS, SEG_CODE16);
+	s->seg[SEG_CS].base = RESET_CS_BASE;
+	s->seg[SEG_LDTR] = segment16(0, SEG_LDT_ATTR);
+	s->seg[SEG_TR] = segment16(0, SEG_TSS_BUSY);
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	struct guest_state s;
+
+	state_reset(&s, CR0_CD | CR0_NW);
+	memset(v->arch.gpr, 0, sizeof(v->arch.gpr));
+	v->arch.gpr[RDX] = cpuid(1, 0).eax;
+	virt->set_state(&v->arch, &s);
+	v->arch.inject.valid = false;
+	v->xcr0 = XCR0_X87;
+	v->xss = 0;
+	vlapic_reset(&v->lapic);
+}
+
+/* INIT keeps the x87, SSE and MSR state, TSC, MTRRs and CR0's cache bits. */
+static void vcpu_init_signal(struct vcpu *v)
+{
+	struct guest_state old, s;
+
+	virt->get_state(&v->arch, &old);
+	state_reset(&s, old.cr0 & CR0_KEPT_BY_INIT);
+	s.pat = old.pat;
+	s.star = old.star;
+	s.lstar = old.lstar;
+	s.cstar = old.cstar;
+	s.sfmask = old.sfmask;
+	s.kernel_gs_base = old.kernel_gs_base;
+	s.sysenter_cs = old.sysenter_cs;
+	s.sysenter_esp = old.sysenter_esp;
+	s.sysenter_eip = old.sysenter_eip;
+	memset(v->arch.gpr, 0, sizeof(v->arch.gpr));
+	v->arch.gpr[RDX] = cpuid(1, 0).eax;
+	virt->set_state(&v->arch, &s);
+	v->arch.inject.valid = false;
+	vlapic_init_signal(&v->lapic);
+	v->state = v->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_SIPI;
+}
+
+void vcpu_sipi(struct vcpu *v, uint8_t page)
+{
+	struct guest_state s;
+
+	virt->get_state(&v->arch, &s);
+	s.seg[SEG_CS] = segment16((uint16_t)(page << 8), SEG_CODE16);
+	s.rip = 0;
+	virt->set_state(&v->arch, &s);
+	v->state = VCPU_RUNNABLE;
+}
+
+bool vcpu_wakeable(struct vcpu *v)
+{
+	uint64_t events = atomic_load_u64(&v->events);
+
+	if (events & (EV_STOP | EV_INIT))
+		return true;
+	if (v->state == VCPU_WAIT_SIPI)
+		return events & EV_SIPI;
+	if (v->state == VCPU_STOPPED)
+		return false;
+	if (events & EV_NMI)
+		return true;
+	return events & EV_IRQ && (vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v));
+}
+
+static void inject(struct vcpu *v, uint8_t type, uint8_t vector)
+{
+	v->arch.inject = (struct event){.valid = true, .type = type, .vector = vector};
+}
+
+static void events_nmi(struct vcpu *v)
+{
+	if (v->arch.inject.valid || !virt->nmi_ready(&v->arch)) {
+		virt->nmi_window(&v->arch, true);
+		return;
+	}
+	atomic_and_u64(&v->events, ~EV_NMI);
+	virt->nmi_window(&v->arch, false);
+	inject(v, EVENT_NMI, EXC_NMI);
+}
+
+static void events_irq(struct vcpu *v)
+{
+	int vector;
+
+	/* Cleared before the look: what is accepted from here on sets it again. */
+	atomic_and_u64(&v->events, ~EV_IRQ);
+	vector = vlapic_pending(&v->lapic);
+	if (vector < 0 && !irq_extint_pending(v)) {
+		virt->irq_window(&v->arch, false);
+		return;
+	}
+	if (v->arch.inject.valid || !virt->irq_ready(&v->arch)) {
+		atomic_or_u64(&v->events, EV_IRQ);
+		virt->irq_window(&v->arch, true);
+		return;
+	}
+	if (irq_extint_pending(v))
+		vector = irq_extint_ack(v);
+	else
+		vlapic_ack(&v->lapic, (uint8_t)vector);
+	if (vector >= 0)
+		inject(v, EVENT_INTR, (uint8_t)vector);
+	/* One at a time; ask for the window if there is another. */
+	if (vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v)) {
+		atomic_or_u64(&v->events, EV_IRQ);
+		virt->irq_window(&v->arch, true);
+	} else {
+		virt->irq_window(&v->arch, false);
+	}
+}
+
+/* INIT, SIPI, stop: rare, and they may change v->state. */
+static void events_life(struct vcpu *v, uint64_t events)
+{
+	if (events & EV_STOP) {
+		v->state = VCPU_STOPPED;
+		return;
+	}
+	if (events & EV_INIT) {
+		atomic_and_u64(&v->events, ~EV_INIT);
+		vcpu_init_signal(v);
+	}
+	if (events & EV_SIPI) {
+		atomic_and_u64(&v->events, ~EV_SIPI);
+		if (v->state == VCPU_WAIT_SIPI)
+			vcpu_sipi(v, __atomic_load_n(&v->sipi_page, __ATOMIC_ACQUIRE));
+	}
+}
+
+void vcpu_events(struct vcpu *v)
+{
+	uint64_t events = atomic_load_u64(&v->events);
+
+	if (unlikely(events & (EV_STOP | EV_INIT | EV_SIPI))) {
+		events_life(v, events);
+		if (v->state == VCPU_STOPPED || v->state == VCPU_WAIT_SIPI)
+			return;
+	}
+	if (v->state == VCPU_HALTED && vcpu_wakeable(v))
+		v->state = VCPU_RUNNABLE;
+	if (v->state != VCPU_RUNNABLE)
+		return;
+	if (unlikely(events & EV_STEP)) {
+		atomic_and_u64(&v->events, ~EV_STEP);
+		if (!v->arch.inject.valid)
+			vcpu_exception(v, EXC_DB, false, 0);
+	}
+	if (unlikely(events & EV_NMI))
+		events_nmi(v);
+	if (events & EV_IRQ)
+		events_irq(v);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A compartment: its memory, buses, devices and vCPUs, and the events that reach a vCPU from elsewhere. */
+
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include "arch/vcpu.h"
+#include "ept/frame.h"
+#include "ept/nested.h"
+#include "ept/pool.h"
+#include "lib/lock.h"
+#include "sched/sched.h"
+#include "vdev/host.h"
+#include "vdev/vioapic.h"
+#include "vdev/vlapic.h"
+#include "vdev/vpic.h"
+#include "vdev/vpit.h"
+#include "vdev/vuart.h"
+#include "vm/config.h"
+
+#define VM_VCPUS     64
+#define VM_PORTS     40 /* port ranges of one VM */
+#define VM_MMIO	     80 /* MMIO ranges of one VM */
+#define VM_EXTENTS   64 /* pieces of RAM of one VM */
+#define VM_IOAPICS   2
+#define VM_MTRRS     32 /* variable-range MSRs: base and mask of each */
+#define VM_LINE	     160
+#define XSTATE_FRAMES_MAX 4
+
+struct vm;
+struct vcpu;
+
+/* A port handler: @in: put what is read in *@value, else it is what is written. Never fails: no device, all ones. */
+typedef void (*port_fn)(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value);
+
+struct port_range {
+	uint16_t first, last;
+	port_fn fn;
+	void *arg;
+};
+
+/* An MMIO handler; the access lies wholly in the range, 1 to 8 bytes. */
+typedef void (*mmio_fn)(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write, uint64_t *value);
+
+struct mmio_range {
+	uint64_t first, last;
+	mmio_fn fn;
+	void *arg;
+};
+
+enum vcpu_state {
+	VCPU_RUNNABLE,
+	VCPU_HALTED,	/* HLT: until an interrupt, NMI, INIT */
+	VCPU_WAIT_SIPI, /* after INIT, or never started */
+	VCPU_STOPPED,	/* for good; the VM may be restarted */
+};
+
+/* Events for a vCPU, set atomically by anybody, looked at before each entry. */
+#define EV_IRQ	BIT(0) /* its interrupt controllers may have something */
+#define EV_NMI	BIT(1)
+#define EV_INIT BIT(2)
+#define EV_SIPI BIT(3)
+#define EV_STOP BIT(4)
+#define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
+#define EV_DF	BIT(6) /* inject holds an event that vm/ itself made: do not merge another */
+
+struct vcpu_stats {
+	uint64_t exits[EXIT_KIND_COUNT];
+};
+
+struct vcpu {
+	struct vcpu_arch arch; /* first: backends see only this */
+	struct vm *vm;
+	uint32_t id; /* in its VM */
+	struct cpu *cpu;
+	uint8_t state; /* enum vcpu_state; by its own CPU only */
+	uint8_t sipi_page;
+	uint64_t events; /* EV_*, atomic */
+	struct sched_entity entity;
+	struct vlapic lapic;
+	uint64_t xcr0, xss;
+	uint64_t tsc_aux;
+	void *xstate; /* XSAVE area while another vCPU has the registers */
+	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
+	uint64_t fetch_gva, fetch_gpa; /* last instruction page fetched from, for vm/gmem.c */
+	struct vcpu_stats stats;
+};
+
+/* A physical pin or message that belongs to this VM; see vm/irq.c. */
+struct vm_pin;
+
+/* Stored for the guest, see vm/mtrr.c. */
+struct vm_mtrrs {
+	uint64_t cap, def_type;
+	uint64_t variable[VM_MTRRS];
+	uint64_t fixed[11];
+};
+
+struct vm {
+	char name[CONFIG_NAME];
+	uint32_t id;
+	bool service;
+	bool ended; /* atomic: all its vCPUs are to stop */
+	bool may_power;
+	enum config_on_fault on_fault;
+	enum config_on_exit on_exit;
+	struct vm_arch arch;
+	struct nested nested;
+	struct quota quota;
+	uint32_t vcpu_count;
+	struct vcpu *vcpu[VM_VCPUS];
+	struct vlapic *lapics[VM_VCPUS];
+	struct mem_range extents[VM_EXTENTS]; /* isolated VMs: RAM, in guest order from GPA 0 */
+	uint32_t extent_count;
+	uint64_t memory;
+
+	uint32_t port_count, mmio_count;
+	struct port_range ports[VM_PORTS];
+	struct mmio_range mmio[VM_MMIO];
+
+	struct lock irq_lock; /* of the four devices below, and of its pins */
+	struct vdev_host host;
+	uint32_t ioapic_count;
+	struct vioapic ioapic[VM_IOAPICS];
+	struct vpic pic;
+	struct vpit pit;
+	struct vuart uart;
+	struct lock uart_lock;
+	char line[VM_LINE]; /* of its console, where that goes to the log */
+	uint32_t line_len;
+	struct vm_pin *pins;
+	struct vm_mtrrs mtrrs;
+};
+
+#define VMS_MAX CONFIG_VMS
+extern struct vm *vms[VMS_MAX];
+extern uint32_t vm_count;
+
+static inline struct vcpu *vcpu_of(struct vcpu_arch *a)
+{
+	return container_of(a, struct vcpu, arch);
+}
+
+/* --- vm/vcpu.c --- */
+
+/* An event for @v, from any CPU, interrupts off: set the bits, wake or kick it. */
+void vcpu_raise(struct vcpu *v, uint64_t events);
+
+/* Inject exception @vector at the next entry, following the double-fault rules (SDM vol. 3, table 6-5). */
+void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);
+static inline void vcpu_gp(struct vcpu *v)
+{
+	vcpu_exception(v, 13, true, 0);
+}
+static inline void vcpu_ud(struct vcpu *v)
+{
+	vcpu_exception(v, 6, false, 0);
+}
+
+/* Registers as after power-up reset, or INIT, or a start-up IPI. SDM vol. 3, table 9-1. */
+void vcpu_reset(struct vcpu *v);
+void vcpu_sipi(struct vcpu *v, uint8_t page);
+
+/* Put what is pending into v->arch.inject, or ask for a window. Just before each entry. */
+void vcpu_events(struct vcpu *v);
+
+/* Is there anything that ends a HLT? */
+bool vcpu_wakeable(struct vcpu *v);
+
+/* --- vm/run.c --- */
+/* This CPU's life from the end of boot on. */
+NORETURN void cpu_run(void);
+
+/* --- vm/exit.c --- */
+/* Handle the exit that v->arch.exit describes. */
+void exit_handle(struct vcpu *v);
+/* The exit's instruction is done: RIP behind it. Fetches and decodes where the hardware did not give the length. */
+void vcpu_skip(struct vcpu *v);
+/* Length of the exit's instruction, 0 after having stopped the VM or injected a fault. */
+uint8_t exit_insn_len(struct vcpu *v);
+
+/* --- vm/cpuid.c, vm/msr.c, vm/cr.c --- */
+void exit_cpuid(struct vcpu *v);
+void exit_msr(struct vcpu *v);
+void exit_cr(struct vcpu *v);
+void exit_dr(struct vcpu *v);
+void exit_xsetbv(struct vcpu *v);
+/* Open the MSR bitmap for what needs no exit. At VM creation. */
+void msr_init(struct vm *vm);
+/* CR4 bits that @v may set, by what CPUID shows it. */
+uint64_t cr4_allowed(const struct vcpu *v);
+bool cpuid_has_xsave(void);
+
+/* --- vm/io.c --- */
+void exit_io(struct vcpu *v);
+/* One access to @vm's port bus, from @v; ports where nobody is leave *@value alone. */
+void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t *value);
+/* At VM creation; ports are then intercepted. 0 or -ENOSPC. */
+int port_add(struct vm *vm, uint16_t first, uint16_t last, port_fn fn, void *arg);
+int mmio_add(struct vm *vm, uint64_t first, uint64_t last, mmio_fn fn, void *arg);
+void mmio_remove(struct vm *vm, uint64_t first);
+const struct mmio_range *mmio_find(const struct vm *vm, uint64_t gpa);
+
+/* --- vm/mmio.c --- */
+void exit_npf(struct vcpu *v);
+/* INS, OUTS: the emulator does them. */
+void exit_io_string(struct vcpu *v);
+
+/* --- vm/stop.c --- */
+/* The VM ended with a value: guest's choice. */
+void vm_exit(struct vm *vm, uint32_t value);
+/* The VM is stopped for what its vCPU @v did; says reason, RIP, exit. The guest's fault, never ours. */
+void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
+
+#endif
