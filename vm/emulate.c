@@ -101,17 +101,22 @@ static enum emu_result run_xadd(struct emu *e)
 	return EMU_DONE;
 }
 
+/*
+ * A comparison that fails leaves a register destination alone, its upper half included (measured: the pseudocode of
+ * SDM vol. 2, CMPXCHG, would clear it), while memory is written in any case.
+ */
 static enum emu_result run_cmpxchg(struct emu *e)
 {
 	uint32_t size = e->i->dst_size;
 	bool locked = e->i->prefixes & INSN_LOCK;
-	uint64_t b = emu_reg_read(e, e->i->reg, size), old;
+	uint64_t b = emu_reg_read(e, e->i->reg, size), before = e->cpu->gpr[e->i->rm], old;
 	enum emu_result r = emu_modify(e, 0, emu_alu(OP_CMPXCHG), b, locked, &old);
 
-	if (r)
+	if (r || e->rflags & RFLAGS_ZF)
 		return r;
-	if (!(e->rflags & RFLAGS_ZF))
-		emu_reg_write(e, RAX, size, old);
+	if (!emu_in_memory(e, OPND_RM) && size == 4)
+		e->cpu->gpr[e->i->rm] = before;
+	emu_reg_write(e, RAX, size, old);
 	return EMU_DONE;
 }
 

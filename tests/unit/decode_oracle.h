@@ -161,6 +161,7 @@ static inline const char *oracle_compare(const uint8_t *bytes, uint32_t avail, e
 					 const char **named)
 {
 	static char message[400];
+	uint8_t padded[2 * INSN_MAX] = {0};
 	char text[ORACLE_TEXT];
 	struct insn i;
 	int result = insn_decode(&i, bytes, avail, mode);
@@ -169,7 +170,9 @@ static inline const char *oracle_compare(const uint8_t *bytes, uint32_t avail, e
 	*named = NULL;
 	if (result == -ENOSYS || result == -EAGAIN)
 		return NULL;
-	length = oracle_length(bytes, avail, mode, text);
+	/* Where the two see different lengths, the end of the bytes shall not look like a third opinion. */
+	memcpy(padded, bytes, avail < INSN_MAX ? avail : INSN_MAX);
+	length = oracle_length(padded, sizeof(padded), mode, text);
 	if (result == 0 && length == i.length)
 		return NULL;
 	if (result == -EINVAL && length == 0)
