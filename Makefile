@@ -147,6 +147,11 @@ deps:
 
 # -------------------------------------------------------------------------------------- use it
 
+# For make run: make run CPUS=2 MEMORY=2G FIRMWARE=uefi
+CPUS     ?= 4
+MEMORY   ?= 1G
+FIRMWARE ?= bios
+
 ISO_MODULES := linux=$(BUILD)/service/vmlinux initrd=$(BUILD)/service/initrd.cpio
 
 .PHONY: iso
@@ -161,7 +166,8 @@ $(BUILD)/bulkhead.iso: $(BUILD)/bulkhead $(SERVICE) guests/service/service.conf 
 run: deps
 	@$(MAKE) --no-print-directory fetch
 	@$(MAKE) --no-print-directory iso
-	@tools/session $(BUILD)/bulkhead.iso
+	@tools/run --iso $(BUILD)/bulkhead.iso --console terminal --cpus $(CPUS) --memory $(MEMORY) \
+		--firmware $(FIRMWARE) --qemu-args "-nic user,model=e1000e"
 
 # ----------------------------------------------------------------------------------------- test
 
