@@ -12,7 +12,7 @@
 #include "drivers/screen.h"
 #include "lib/printf.h"
 #include "lib/string.h"
-#include "vm/vm.h"
+#include "vm/console.h"
 
 struct uart console_uart;
 
@@ -119,6 +119,7 @@ INIT void boot_refuse(const char *fmt, ...)
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_refused("%s", text);
+	console_flush();
 	uart_drain(&console_uart);
 	if (boot_config.on_refusal == REFUSAL_REBOOT) {
 		uint64_t end = tsc_read() + boot_config.refusal_delay / 1000000 * (tsc_khz ? tsc_khz : 1000000);

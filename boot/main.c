@@ -24,6 +24,7 @@
 #include "vm/clock.h"
 #include "vm/console.h"
 #include "vm/irq.h"
+#include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/power.h"
 #include "vm/vm.h"
@@ -102,6 +103,8 @@ static INIT void info_read(uint64_t mbi)
 static INIT int acpi_read(void *arg, hpa_t pa, void *buf, uint32_t len)
 {
 	(void)arg;
+	if (range_wraps(pa.v, len) || pa.v + len > BIT(memory_phys_bits()))
+		return -EFAULT;
 	phys_read(pa, buf, len);
 	return 0;
 }
@@ -122,6 +125,8 @@ static INIT void machine_read(void)
 {
 	const struct acpi_access access = {.read = acpi_read, .report = acpi_line};
 
+	if (!boot_info.rsdp_size && acpi_find_rsdp(&access, boot_info.rsdp) > 0)
+		boot_info.rsdp_size = ACPI_RSDP_MAX;
 	if (!boot_info.rsdp_size)
 		boot_refuse("the boot loader passed no ACPI tables; Bulkhead needs the MADT and the FADT.");
 	if (acpi_parse(&boot_acpi, &access, boot_info.rsdp, boot_info.rsdp_size))

@@ -174,6 +174,30 @@ static INIT void tell(uint64_t base, uint64_t size, uint32_t type)
 		told[told_count++] = (struct load_range){GPA(base), size, type};
 }
 
+/*
+ * What is promised for later is an entry of its own: the loader looks for room entry by entry, and must not find only
+ * the part that still holds modules.
+ */
+static INIT void tell_split(const struct build_input *in, uint64_t base, uint64_t size, uint32_t type)
+{
+	uint64_t end = base + size;
+
+	while (base < end) {
+		uint64_t cut = end;
+
+		for (uint32_t i = 0; i < in->temporary_count; i++) {
+			uint64_t start = in->temporary[i].base.v, stop = start + in->temporary[i].size;
+
+			if (start > base && start < cut)
+				cut = start;
+			if (stop > base && stop < cut)
+				cut = stop;
+		}
+		tell(base, cut - base, type);
+		base = cut;
+	}
+}
+
 static INIT void tell_isolated(const struct vm *vm)
 {
 	uint64_t low = min_u64(vm->memory, LOW_RAM_END);
@@ -198,7 +222,7 @@ static INIT void tell_service(const struct vm *vm, const struct build_input *in)
 				     vms[i]->extents[k].size, MEM_RESERVED);
 	}
 	for (uint32_t i = 0; i < n; i++)
-		tell(told_build[i].base.v, told_build[i].size, told_build[i].type);
+		tell_split(in, told_build[i].base.v, told_build[i].size, told_build[i].type);
 }
 
 static int target_write(void *arg, gpa_t gpa, const void *buf, uint32_t len)
