@@ -139,6 +139,11 @@ static void power_on(void)
 	vuart_init(&uart, &uart_ops, NULL, &fake_host, NULL);
 	tx_room = 0;
 	held = 0;
+	if (!(how & 8))
+		return;
+	vpic_firmware(&pic);
+	for (uint32_t n = 0; n < CPUS; n++)
+		vlapic_firmware(&lapic[n]);
 }
 
 /* --- what must hold between two steps --- */
@@ -324,8 +329,23 @@ static void chip_step(uint8_t op)
 	}
 }
 
+/* An entry as system software writes it: a legal vector, not masked. */
+static void rte_step(void)
+{
+	uint32_t pin = (uint32_t)take(1) & 31;
+
+	vioapic_mmio_write(&ioapic, 0, 4, 0x11 + 2 * pin);
+	vioapic_mmio_write(&ioapic, 0x10, 4, take(1) << 24);
+	vioapic_mmio_write(&ioapic, 0, 4, 0x10 + 2 * pin);
+	vioapic_mmio_write(&ioapic, 0x10, 4, (take(2) & 0xafff) | 0x10);
+}
+
 static void ioapic_step(uint8_t op)
 {
+	if (op & 0x10) {
+		rte_step();
+		return;
+	}
 	if (op & 1)
 		vioapic_mmio_write(&ioapic, 0, 4, take(1));
 	if (op & 2)
@@ -343,7 +363,7 @@ static void line_step(uint8_t op)
 	if (op & 1)
 		vpic_pulse(&pic, line & 31);
 	else if (op & 2)
-		vioapic_set(&ioapic, line, op & 8);
+		vioapic_set(&ioapic, line & 0x80 ? line : line & 31, op & 8);
 	else
 		isa_line(line & 15, op & 8);
 	if (op & 0x10)
