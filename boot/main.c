@@ -36,13 +36,13 @@
 #define CPU_VENDOR_AMD	0x68747541 /* "Auth", of AuthenticAMD */
 #define SLICE_MS	5
 
-struct boot_info boot_info INITDATA;
-struct config boot_config INITDATA;
-struct acpi_info boot_acpi INITDATA;
+struct boot_info boot_info INITBSS;
+struct config boot_config INITBSS;
+struct acpi_info boot_acpi INITBSS;
 hpa_t boot_image INITDATA;
 
-static uint8_t mbi_copy[MBI_MAX] INITDATA;
-static struct cpu early_cpu INITDATA;
+static uint8_t mbi_copy[MBI_MAX] INITBSS;
+static struct cpu early_cpu INITBSS;
 static uint64_t boot_tsc INITDATA;
 
 extern const uint8_t image_start[], image_data_end[], image_end[];
@@ -174,7 +174,7 @@ static INIT int module_of(const char *name, struct image *image)
 
 static INIT int module_digest(void *arg, uint32_t index, uint8_t out[SHA256_SIZE])
 {
-	static uint8_t buf[PAGE_SIZE] INITDATA;
+	static uint8_t buf[PAGE_SIZE] INITBSS;
 	struct image image;
 
 	(void)arg;
@@ -184,7 +184,7 @@ static INIT int module_digest(void *arg, uint32_t index, uint8_t out[SHA256_SIZE
 
 static INIT void admit_all(void)
 {
-	static struct machine_module modules[BOOT_MODULES] INITDATA;
+	static struct machine_module modules[BOOT_MODULES] INITBSS;
 	struct config_report report = {.error = config_print};
 	struct machine m = {
 		.cpus = cpu_count,

@@ -14,7 +14,7 @@
 struct boot_store boot_store INITDATA;
 
 /* The map with everything taken out that must not be overwritten yet. */
-static struct mem_range free_map[MEM_MAP_MAX] INITDATA;
+static struct mem_range free_map[MEM_MAP_MAX] INITBSS;
 static uint32_t free_count INITDATA;
 
 static INIT void take(hpa_t base, uint64_t size)

@@ -53,9 +53,12 @@ typedef struct {
 #ifdef BULKHEAD_HOST
 #define INIT
 #define INITDATA
+#define INITBSS
 #else
 #define INIT	 __attribute__((section(".init.text"), noinline))
 #define INITDATA __attribute__((section(".init.data")))
+/* Zero at start and without bytes in the file; the comment sign hides the flags that the compiler adds. */
+#define INITBSS __attribute__((section(".init.bss,\"aw\",@nobits#")))
 #endif
 
 #define likely(x)   __builtin_expect(!!(x), 1)

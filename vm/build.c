@@ -26,6 +26,7 @@
 #define CPUID1_ECX_X2APIC BIT(21)
 #define CPUID7_EBX_SMEP	  BIT(7)
 #define CPUID7_EBX_SMAP	  BIT(20)
+#define PORTS		  65536
 #define QUOTA_FRAMES	  4096 /* of the pool, for one VM: tables, control blocks, save areas */
 
 INIT uint64_t build_features(void)
@@ -139,6 +140,9 @@ static INIT struct vm *vm_make(const struct build_input *in, uint32_t index)
 		return NULL;
 	vm->arch.root = vm->nested.pt.root;
 	virt->vm_init(&vm->arch, bitmaps, pa);
+	/* Undeclared ports are the service guest's; its devices then take back what is filtered or virtual. */
+	if (vm->service)
+		virt->io_intercept(&vm->arch, 0, PORTS, false);
 	msr_init(vm);
 	mtrr_vm_init(vm);
 	return vm;
@@ -167,6 +171,8 @@ static INIT int vm_fill(struct vm *vm, const struct build_input *in)
 		err = devices_make(vm, c, in);
 	if (!err)
 		err = memory_vm_fill(vm, in);
+	if (!err && vm->service)
+		err = overlay_init(vm, in->acpi);
 	return err;
 }
 

@@ -21,6 +21,8 @@
 /* The same, chosen by its whole ModRM byte. */
 #define BARE_RM(op)               INSN(op, NONE, 0, NONE, 0, NONE, M | ROW_NO_ACCESS)
 #define PLAIN_RM(op, size, flags) INSN(op, RM, size, NONE, 0, NONE, M | (flags))
+#define PREFIX(bit)               {.kind = ROW_PREFIX, .flags = (bit)}
+#define SEGMENT(seg)              {.kind = ROW_PREFIX, .op = (seg), .flags = INSN_SEG}
 #define BAD                       {.kind = ROW_BAD}
 #define NONE_                     {.kind = ROW_NONE}
 #define BY_REG(g)                 {.kind = ROW_BY_REG, .flags = GROUP_##g}

@@ -8,6 +8,7 @@
 
 enum insn_row_kind {
 	ROW_NONE,      /* not covered */
+	ROW_PREFIX,    /* legacy prefix: flags are the INSN_* bits of insn.prefixes, op the segment */
 	ROW_BAD,       /* #UD */
 	ROW_INSN,      /* this is it */
 	ROW_BY_REG,    /* eight rows from insn_group[flags], chosen by ModRM.reg */

@@ -28,9 +28,9 @@ static struct mtrr_state mtrr;
 static uint64_t ram_end; /* end of the machine's RAM and of the first 4 GiB */
 
 /* The map that the guest being loaded is told. */
-static struct load_range told[MEM_MAP_MAX] INITDATA;
+static struct load_range told[MEM_MAP_MAX] INITBSS;
 static uint32_t told_count INITDATA;
-static struct mem_range told_build[MEM_MAP_MAX] INITDATA;
+static struct mem_range told_build[MEM_MAP_MAX] INITBSS;
 
 uint8_t memory_phys_bits(void)
 {

@@ -176,7 +176,7 @@ bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64
 
 static INIT void functions_add(void)
 {
-	static struct pci_list list INITDATA;
+	static struct pci_list list INITBSS;
 
 	if (pci_scan(&list))
 		log_warn("PCI: more functions than fit; the rest is added when it is used");

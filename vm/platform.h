@@ -13,6 +13,12 @@ int platform_init(struct vm *vm, const struct acpi_info *acpi);
 /* Machine-wide PCI set-up before any VM. Boot. */
 void platform_machine_init(const struct acpi_info *acpi);
 
+/*
+ * ACPI tables edited for @vm, and the HPET hidden. After memory_vm_fill, before the guest runs. Boot; 0, -ENOMEM,
+ * -ENOSPC.
+ */
+int overlay_init(struct vm *vm, const struct acpi_info *acpi);
+
 /* An access to ECAM or to a trapped page of a device. False: neither. */
 bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64_t *value);
 
