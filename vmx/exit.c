@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From a VMX exit to the common form: one table row per exit reason. SDM vol. 3, 28.2 and appendix C. */
+
+#include "arch/cpu.h"
+#include "arch/msr.h"
+#include "vmx/vmx.h"
+
+/* Which fields a reason defines; the others keep old values and must not be read. */
+#define ROW_NONE 1
+#define ROW_LEN	 2 /* the instruction's length */
+#define ROW_QUAL 4 /* the exit qualification */
+#define ROW_CUT	 8 /* IDT-vectoring information: the exit may have cut a delivery short */
+
+struct row {
+	uint8_t kind;
+	uint8_t fields; /* ROW_*; 0: no such row */
+	void (*fill)(struct vcpu_arch *v);
+};
+
+/* IRET had unblocked NMIs when its exit came; it will be executed again, and must find them blocked (28.2.3). */
+static void nmi_block_again(void)
+{
+	vmcs_write(VMCS_GUEST_BLOCKING, vmcs_read(VMCS_GUEST_BLOCKING) | BLOCKING_NMI);
+}
+
+/* 18.3.1.1: what the processor would have done to the debug registers before it called the handler. */
+static void debug_registers_update(uint64_t qual)
+{
+	uint64_t dr6 = (dr6_read() & ~DR6_B0_B3) | (qual & DB_QUAL_BITS);
+
+	dr6 = qual & DB_QUAL_RTM ? dr6 & ~DR6_RTM : dr6 | DR6_RTM;
+	dr6_write(dr6);
+	if (qual & DB_QUAL_BD)
+		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+static void fill_exception(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+	uint64_t info = vmcs_read(VMCS_EXIT_INTR);
+
+	if (INTR_TYPE(info) == EVENT_NMI) {
+		/* NMIs are blocked now. The host's handler notes this one, and its IRET unblocks them. */
+		x->kind = EXIT_NMI;
+		__asm__ volatile("int $2" : : : "memory");
+		return;
+	}
+	if (unlikely(info & INTR_NMI_UNBLOCK) && !x->interrupted.valid)
+		nmi_block_again();
+	x->info.exc.vector = info & INTR_VECTOR;
+	x->info.exc.has_error = info & INTR_HAS_ERROR;
+	x->info.exc.error = x->info.exc.has_error ? (uint32_t)vmcs_read(VMCS_EXIT_INTR_ERROR) : 0;
+	x->info.exc.cr2 = x->qual;
+	if (x->info.exc.vector == EXC_MC)
+		x->kind = EXIT_MCE;
+	if (x->info.exc.vector == EXC_DB)
+		debug_registers_update(x->qual);
+	/* INT1 is a trap: what is injected in its place returns behind it. */
+	if (INTR_TYPE(info) == INTR_TYPE_PRIV_EXC)
+		v->rip += vmcs_read(VMCS_EXIT_LEN);
+}
+
+/* Table 28-3. */
+static void fill_cr(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+	uint64_t type = CR_QUAL_TYPE(x->qual);
+
+	x->info.cr.num = x->qual & CR_QUAL_NUM;
+	x->info.cr.gpr = CR_QUAL_GPR(x->qual);
+	x->info.cr.write = type != CR_TYPE_READ;
+	x->info.cr.clts = type == CR_TYPE_CLTS;
+	x->info.cr.lmsw = type == CR_TYPE_LMSW;
+	x->info.cr.lmsw_source = CR_QUAL_SOURCE(x->qual);
+	x->info.cr.decoded = true;
+	if (type == CR_TYPE_WRITE && vmx_cr_retry(v, x->info.cr.num, v->gpr[x->info.cr.gpr]))
+		x->kind = EXIT_SLICE;
+}
+
+static void fill_dr(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+
+	x->info.cr.num = x->qual & DR_QUAL_NUM;
+	x->info.cr.gpr = DR_QUAL_GPR(x->qual);
+	x->info.cr.write = !(x->qual & DR_QUAL_READ);
+	x->info.cr.clts = false;
+	x->info.cr.lmsw = false;
+	x->info.cr.decoded = true;
+}
+
+static void fill_io(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+
+	x->info.io.port = IO_QUAL_PORT(x->qual);
+	x->info.io.size = (uint8_t)((x->qual & IO_QUAL_SIZE) + 1);
+	x->info.io.in = x->qual & IO_QUAL_IN;
+	x->info.io.string = x->qual & IO_QUAL_STRING;
+	x->info.io.rep = x->qual & IO_QUAL_REP;
+	x->info.io.addr_size = 0;
+	if (x->info.io.string && vmx_ctl.string_info)
+		x->info.io.addr_size = (uint8_t)(2 << IO_INFO_ADDRESS(vmcs_read(VMCS_EXIT_INSN)));
+}
+
+static void fill_msr(struct vcpu_arch *v)
+{
+	v->exit.info.msr.write = v->exit.reason == REASON_WRMSR;
+}
+
+static void fill_invd(struct vcpu_arch *v)
+{
+	v->exit.info.invd.wbinvd = v->exit.reason == REASON_WBINVD;
+}
+
+static void fill_invlpg(struct vcpu_arch *v)
+{
+	v->exit.info.invlpg.gva = GVA(v->exit.qual);
+}
+
+/* Table 28-7. */
+static void fill_violation(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+	uint64_t q = x->qual;
+
+	x->info.npf.gpa = GPA(vmcs_read(VMCS_GUEST_PHYSICAL));
+	x->info.npf.access =
+		(uint8_t)((q & EPT_QUAL_WRITE	? NPF_WRITE
+			   : q & EPT_QUAL_FETCH ? NPF_EXEC
+						: NPF_READ) |
+			  (q & EPT_QUAL_RWX ? NPF_PRESENT : 0) |
+			  (q & EPT_QUAL_LINEAR && !(q & EPT_QUAL_FINAL) ? NPF_WALK : 0));
+	x->info.npf.insn_len = 0;
+	x->qual2 = q & EPT_QUAL_LINEAR ? vmcs_read(VMCS_GUEST_LINEAR) : 0;
+	if (unlikely(q & EPT_QUAL_NMI_UNBLOCK) && !x->interrupted.valid)
+		nmi_block_again();
+}
+
+/* An entry of ours that the processor cannot read: our fault, so that the VM stops with a report. */
+static void fill_misconfig(struct vcpu_arch *v)
+{
+	v->exit.qual = vmcs_read(VMCS_GUEST_PHYSICAL);
+}
+
+#define ROW(kind, fields, fill)          \
+	{                                \
+		(kind), (fields), (fill) \
+	}
+
+static const struct row rows[REASON_COUNT] = {
+	[REASON_EXCEPTION] = ROW(EXIT_EXCEPTION, ROW_QUAL | ROW_CUT, fill_exception),
+	[REASON_EXT_INTR] = ROW(EXIT_INTR, ROW_NONE, NULL),
+	[REASON_TRIPLE] = ROW(EXIT_TRIPLE, ROW_NONE, NULL),
+	[REASON_INIT] = ROW(EXIT_INIT, ROW_NONE, NULL),
+	[REASON_SIPI] = ROW(EXIT_SIPI, ROW_QUAL, NULL),
+	[REASON_INTR_WINDOW] = ROW(EXIT_IRQ_WINDOW, ROW_NONE, NULL),
+	[REASON_NMI_WINDOW] = ROW(EXIT_NMI_WINDOW, ROW_NONE, NULL),
+	[REASON_TASK_SWITCH] = ROW(EXIT_TASK_SWITCH, ROW_LEN | ROW_QUAL | ROW_CUT, NULL),
+	[REASON_CPUID] = ROW(EXIT_CPUID, ROW_LEN, NULL),
+	[REASON_GETSEC] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_HLT] = ROW(EXIT_HLT, ROW_LEN, NULL),
+	[REASON_INVD] = ROW(EXIT_INVD, ROW_LEN, fill_invd),
+	[REASON_INVLPG] = ROW(EXIT_INVLPG, ROW_LEN | ROW_QUAL, fill_invlpg),
+	[REASON_RDPMC] = ROW(EXIT_RDPMC, ROW_LEN, NULL),
+	[REASON_RDTSC] = ROW(EXIT_RDTSC, ROW_LEN, NULL),
+	[REASON_RSM] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_VMCALL] = ROW(EXIT_HYPERCALL, ROW_LEN, NULL),
+	[REASON_VMCLEAR... REASON_VMXON] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_CR] = ROW(EXIT_CR, ROW_LEN | ROW_QUAL, fill_cr),
+	[REASON_DR] = ROW(EXIT_DR, ROW_LEN | ROW_QUAL, fill_dr),
+	[REASON_IO] = ROW(EXIT_IO, ROW_LEN | ROW_QUAL, fill_io),
+	[REASON_RDMSR] = ROW(EXIT_MSR, ROW_LEN, fill_msr),
+	[REASON_WRMSR] = ROW(EXIT_MSR, ROW_LEN, fill_msr),
+	[REASON_BAD_GUEST] = ROW(EXIT_INVALID, ROW_QUAL, NULL),
+	[REASON_BAD_MSR_LOAD] = ROW(EXIT_INVALID, ROW_QUAL, NULL),
+	[REASON_MWAIT] = ROW(EXIT_MONITOR, ROW_LEN, NULL),
+	[REASON_MONITOR] = ROW(EXIT_MONITOR, ROW_LEN, NULL),
+	[REASON_PAUSE] = ROW(EXIT_PAUSE, ROW_LEN, NULL),
+	[REASON_ENTRY_MCE] = ROW(EXIT_MCE, ROW_NONE, NULL),
+	[REASON_EPT_VIOLATION] = ROW(EXIT_NPF, ROW_QUAL | ROW_CUT, fill_violation),
+	[REASON_EPT_MISCONFIG] = ROW(EXIT_UNKNOWN, ROW_NONE, fill_misconfig),
+	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_RDTSCP] = ROW(EXIT_RDTSC, ROW_LEN, NULL),
+	[REASON_TIMER] = ROW(EXIT_SLICE, ROW_NONE, NULL),
+	[REASON_INVVPID] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_WBINVD] = ROW(EXIT_INVD, ROW_LEN, fill_invd),
+	[REASON_XSETBV] = ROW(EXIT_XSETBV, ROW_LEN, NULL),
+	[REASON_VMFUNC] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_ENCLS] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+};
+
+static const struct row row_unknown = {EXIT_UNKNOWN, ROW_QUAL, NULL};
+
+/*
+ * IDT-vectoring information (28.2.4). INT n, INT3, INTO and INT1 are executed again instead of injected: RIP still
+ * points at them.
+ */
+static void interrupted_fill(struct event *e, uint64_t info)
+{
+	uint8_t type = INTR_TYPE(info);
+
+	e->valid = type == EVENT_INTR || type == EVENT_NMI || type == EVENT_EXC;
+	e->vector = info & INTR_VECTOR;
+	e->type = type;
+	e->has_error = info & INTR_HAS_ERROR;
+	e->error = e->has_error ? (uint32_t)vmcs_read(VMCS_IDT_ERROR) : 0;
+	e->len = 0;
+}
+
+static const struct row *row_find(uint64_t reason)
+{
+	return likely(reason < REASON_COUNT && rows[reason].fields) ? &rows[reason] : &row_unknown;
+}
+
+void vmx_exit_translate(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+	uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
+	const struct row *row = row_find(reason & REASON_BASIC);
+
+	x->reason = reason;
+	x->kind = row->kind;
+	x->len = row->fields & ROW_LEN ? (uint8_t)vmcs_read(VMCS_EXIT_LEN) : 0;
+	x->qual = row->fields & ROW_QUAL ? vmcs_read(VMCS_QUALIFICATION) : 0;
+	x->qual2 = 0;
+	x->interrupted.valid = false;
+	if (row->fields & ROW_CUT) {
+		uint64_t info = vmcs_read(VMCS_IDT_INFO);
+
+		if (unlikely(info & INTR_VALID))
+			interrupted_fill(&x->interrupted, info);
+	}
+	if (row->fill)
+		row->fill(v);
+}
+
+void vmx_exit_refused(struct vcpu_arch *v)
+{
+	struct exit *x = &v->exit;
+
+	own_of(v)->insn_error = (uint32_t)vmcs_read(VMCS_INSN_ERROR);
+	*x = (struct exit){
+		.kind = EXIT_INVALID,
+		.reason = own_of(v)->insn_error,
+		.qual = own_of(v)->insn_error,
+	};
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the VMX backend share. */
+
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include "arch/vcpu.h"
+#include "vmx/vmcs.h"
+
+/* What every VMCS of this machine is filled with; derived from the capability MSRs by the boot CPU (cpu.c). */
+struct vmx_controls {
+	uint32_t pin, proc, proc2, exit, entry;
+	uint32_t revision;
+	uint64_t cr0_fixed0,
+		cr0_fixed1; /* bits that must be one, may be one, in VMX operation (A.7) */
+	uint64_t cr4_fixed0, cr4_fixed1; /* A.8 */
+	uint64_t cr0_mask, cr4_mask;	 /* bits of the hypervisor: a guest's change of one exits */
+	uint64_t ept_cap;		 /* IA32_VMX_EPT_VPID_CAP */
+	uint64_t efer_bits;		 /* that this processor defines */
+	uint8_t timer_shift;
+	bool string_info; /* exits of INS and OUTS say their address size (A.1) */
+};
+extern struct vmx_controls vmx_ctl;
+
+/*
+ * Some emulated processors do not exit for a physical interrupt as long as the guest, entered with IF = 0, does not
+ * change IF. With this set the preemption timer ends every run after a while (EXIT_SLICE). Set before VMs are built.
+ */
+extern bool vmx_quirk_if0;
+
+/* MSRs that no VMCS field holds and the hypervisor has no use for: in the registers while the vCPU is loaded. */
+enum live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_GS_BASE, LIVE_COUNT };
+
+/* The backend's own frame of a vCPU, at v->priv. */
+struct vmx_own {
+	uint32_t proc;		   /* primary controls, as in the VMCS */
+	uint64_t rsp, rflags, rip; /* as in the VMCS */
+	uint64_t cr2, dr6;	   /* while not loaded */
+	uint64_t live[LIVE_COUNT]; /* while not loaded */
+	uint32_t insn_error;	   /* of the last refused VMLAUNCH or VMRESUME (31.4) */
+};
+
+static inline struct vmx_own *own_of(const struct vcpu_arch *v)
+{
+	return v->priv;
+}
+
+/* Fields of the current VMCS. One that does not exist reads as 0, and a write to it does nothing. */
+static inline uint64_t vmcs_read(uint64_t field)
+{
+	uint64_t value = 0;
+
+	__asm__ volatile("vmread %1, %0" : "+r"(value) : "r"(field) : "cc");
+	return value;
+}
+
+static inline void vmcs_write(uint64_t field, uint64_t value)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "r"(value) : "cc", "memory");
+}
+
+/* cpu.c */
+const char *vmx_probe(void);
+const char *vmx_cpu_on(void *host, hpa_t host_pa);
+void vmx_cpu_off(void);
+const char *vmx_features(void);
+
+/* controls.c: fill in vmx_ctl from this CPU's capability MSRs. NULL, or what it lacks in a plain sentence. */
+const char *vmx_controls_derive(struct vmx_controls *c);
+
+/* vcpu.c */
+void vmx_vm_init(struct vm_arch *vm, void *va, hpa_t frames);
+void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames);
+void vmx_vcpu_load(struct vcpu_arch *v);
+void vmx_vcpu_put(struct vcpu_arch *v);
+void vmx_run(struct vcpu_arch *v);
+bool vmx_irq_ready(struct vcpu_arch *v);
+bool vmx_nmi_ready(struct vcpu_arch *v);
+void vmx_irq_window(struct vcpu_arch *v, bool on);
+void vmx_nmi_window(struct vcpu_arch *v, bool on);
+void vmx_shadow_clear(struct vcpu_arch *v);
+void vmx_tsc_changed(struct vcpu_arch *v);
+
+/*
+ * Make @v's VMCS the current one for a few accesses, where it is not; vmx_release undoes that. Both only on the CPU
+ * that the vCPU is loaded on, or while it runs nowhere.
+ */
+bool vmx_borrow(struct vcpu_arch *v);
+void vmx_release(struct vcpu_arch *v, bool borrowed);
+
+/* Is @v's state in this CPU's registers? */
+bool vmx_is_loaded(const struct vcpu_arch *v);
+
+/* exit.c: fill in v->exit from the VMCS, after an exit; after VMfail. */
+void vmx_exit_translate(struct vcpu_arch *v);
+void vmx_exit_refused(struct vcpu_arch *v);
+
+/* state.c */
+void vmx_get_state(struct vcpu_arch *v, struct guest_state *s);
+void vmx_set_state(struct vcpu_arch *v, const struct guest_state *s);
+struct segment vmx_get_seg(struct vcpu_arch *v, enum seg_reg seg);
+uint64_t vmx_get_cr(struct vcpu_arch *v, uint32_t num);
+void vmx_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value);
+uint64_t vmx_get_efer(struct vcpu_arch *v);
+int vmx_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
+int vmx_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value);
+uint8_t vmx_cpl(struct vcpu_arch *v);
+void vmx_live_load(const struct vmx_own *own);
+void vmx_live_save(struct vmx_own *own);
+
+/*
+ * state.c: MOV to CR0 or CR4 turns PAE paging on. Then the processor has to load the PDPTEs (4.4.1), from guest memory
+ * that only it can read. True: the hypervisor's bits took the new value, and the guest is to execute it again.
+ */
+bool vmx_cr_retry(struct vcpu_arch *v, uint32_t num, uint64_t value);
+
+/* perm.c */
+void vmx_io_intercept(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);
+void vmx_msr_intercept(struct vm_arch *vm, uint32_t msr, uint32_t rw, bool on);
+
+/* check.c: what check_state holds a state against; cpu.c narrows it to this machine's. */
+struct vmx_limits {
+	uint64_t cr0_fixed1, cr4_fixed1; /* bits that may be one */
+	uint64_t efer_bits;
+	uint8_t physical_bits;
+};
+extern struct vmx_limits vmx_limits;
+uint32_t vmx_check_state(const struct guest_state *s, report_fn report, void *arg);
+
+/* dump.c */
+void vmx_dump(struct vcpu_arch *v, report_fn report, void *arg);
+
+/*
+ * entry.asm: run the guest of the current VMCS once. GPRs other than RSP go through @gpr.
+ * 0: it exited. 1: VMLAUNCH or VMRESUME failed. 2: this CPU's requests came first, the guest was not entered.
+ */
+enum vmx_entered { VMX_EXITED = 0, VMX_FAILED = 1, VMX_REQUESTED = 2 };
+uint32_t vmx_enter(uint64_t *gpr, bool launched);
+extern const uint8_t vmx_exit_entry[]; /* host RIP */
+
+#endif
