@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Decodes one instruction: prefixes, the row of its opcode, ModRM, immediate (SDM vol. 2, ch. 2; APM vol. 3, ch. 1). */
 
+#include "lib/string.h"
 #include "vm/decode_table.h"
 
 /* Bytes still to be read. Running out of them is -EAGAIN unless INSN_MAX is what ended them. */
@@ -28,61 +29,45 @@ static int ran_out(const struct cursor *c)
 	return c->end < INSN_MAX ? -EAGAIN : -EINVAL;
 }
 
-/* Take a little-endian number of @n bytes, sign-extended. The caller has checked nothing. */
+/* Take a little-endian number of 1, 2, 4 or 8 bytes, sign-extended. False: the bytes end before. */
 static bool take(struct cursor *c, uint32_t n, int64_t *value)
 {
-	uint64_t v = 0;
+	const uint8_t *from = c->bytes + c->pos;
+	int16_t word;
+	int32_t dword;
 
 	if (c->end - c->pos < n)
 		return false;
-	for (uint32_t k = n; k-- > 0;)
-		v = v << 8 | c->bytes[c->pos + k];
 	c->pos += n;
-	*value = (int64_t)(v << (64 - 8 * n)) >> (64 - 8 * n);
-	return true;
-}
-
-/* The six segment prefixes by enum seg_reg; in 64-bit mode only FS and GS count (APM vol. 3, 1.2.4). */
-static void segment_prefix(struct insn *i, enum seg_reg seg)
-{
-	if (i->mode == CPU_MODE_64 && seg < SEG_FS)
-		return;
-	i->seg = (uint8_t)seg;
-	i->prefixes |= INSN_SEG;
-}
-
-/* False: @b is not a legacy prefix. */
-static bool legacy_prefix(struct insn *i, uint8_t b)
-{
-	switch (b) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-		segment_prefix(i, (enum seg_reg)((b >> 3) & 3));
+	switch (n) {
+	case 1:
+		*value = (int8_t)*from;
 		return true;
-	case 0x64:
-	case 0x65:
-		segment_prefix(i, (enum seg_reg)(b & 7));
+	case 2:
+		memcpy(&word, from, sizeof(word));
+		*value = word;
 		return true;
-	case 0x66:
-		i->prefixes |= INSN_OPSIZE;
-		return true;
-	case 0x67:
-		i->prefixes |= INSN_ADDRSIZE;
-		return true;
-	case 0xf0:
-		i->prefixes |= INSN_LOCK;
-		return true;
-	case 0xf2:
-		i->prefixes = (uint8_t)((i->prefixes & ~INSN_REP) | INSN_REPNE);
-		return true;
-	case 0xf3:
-		i->prefixes = (uint8_t)((i->prefixes & ~INSN_REPNE) | INSN_REP);
+	case 4:
+		memcpy(&dword, from, sizeof(dword));
+		*value = dword;
 		return true;
 	default:
-		return false;
+		memcpy(value, from, sizeof(*value));
+		return true;
 	}
+}
+
+/* Of F2 and F3 the last one counts; in 64-bit mode only FS and GS count (APM vol. 3, 1.2.4). */
+static void legacy_prefix(struct insn *i, const struct insn_row *row)
+{
+	if (row->flags & (INSN_REP | INSN_REPNE))
+		i->prefixes &= (uint8_t) ~(INSN_REP | INSN_REPNE);
+	if (row->flags & INSN_SEG) {
+		if (i->mode == CPU_MODE_64 && row->op < SEG_FS)
+			return;
+		i->seg = row->op;
+	}
+	i->prefixes |= (uint8_t)row->flags;
 }
 
 /* Leaves the cursor on the opcode. A REX that another prefix follows does not count. */
@@ -95,24 +80,30 @@ static int take_prefixes(struct cursor *c, struct insn *i)
 			i->rex = b;
 			continue;
 		}
-		if (!legacy_prefix(i, b))
+		if (insn_map_one[b].kind != ROW_PREFIX)
 			return 0;
+		legacy_prefix(i, &insn_map_one[b]);
 		i->rex = 0;
 	}
 	return ran_out(c);
 }
 
+/* Sizes by mode and prefixes (SDM vol. 1, 3.6): operands by REX.W and 66, addresses by 67. */
 static void set_sizes(struct insn *i)
 {
-	bool wide = i->mode == CPU_MODE_32;
+	static const uint8_t operand[3][2][2] = {
+		{{2, 4}, {2, 4}},
+		  {{4, 2}, {4, 2}},
+		    {{4, 2}, {8, 8}}
+	    };
+	static const uint8_t address[3][2] = {
+		{2, 4},
+		{4, 2},
+		{8, 4}
+	      };
 
-	if (i->mode == CPU_MODE_64) {
-		i->opsize = i->rex & REX_W ? 8 : i->prefixes & INSN_OPSIZE ? 2 : 4;
-		i->addrsize = i->prefixes & INSN_ADDRSIZE ? 4 : 8;
-		return;
-	}
-	i->opsize = wide != !!(i->prefixes & INSN_OPSIZE) ? 4 : 2;
-	i->addrsize = wide != !!(i->prefixes & INSN_ADDRSIZE) ? 4 : 2;
+	i->opsize = operand[i->mode][!!(i->rex & REX_W)][!!(i->prefixes & INSN_OPSIZE)];
+	i->addrsize = address[i->mode][!!(i->prefixes & INSN_ADDRSIZE)];
 }
 
 static const struct insn_row not_covered = {.kind = ROW_NONE};
@@ -234,7 +225,7 @@ static bool take_address(struct cursor *c, struct insn *i)
 			return false;
 		s = c->bytes[c->pos++];
 		rm = MODRM_RM(s);
-		index = (uint8_t)(MODRM_REG(s) | (i->rex & REX_X ? 8 : 0));
+		index = (uint8_t)(MODRM_REG(s) | (i->rex & REX_X) << 2);
 		if (index != RSP) {
 			i->index = index;
 			i->scale = MODRM_MOD(s);
@@ -245,7 +236,7 @@ static bool take_address(struct cursor *c, struct insn *i)
 			i->flags |= INSN_RIP_REL;
 		return take(c, 4, &i->disp);
 	}
-	i->base = (uint8_t)(rm | (i->rex & REX_B ? 8 : 0));
+	i->base = (uint8_t)(rm | (i->rex & REX_B) << 3);
 	if (i->base == RSP || i->base == RBP)
 		default_segment(i, SEG_SS);
 	return mod == 0 || take(c, mod == 1 ? 1 : 4, &i->disp);
@@ -259,8 +250,8 @@ static bool take_modrm(struct cursor *c, struct insn *i, const struct insn_row *
 		return false;
 	b = c->bytes[c->pos++];
 	i->modrm = b;
-	i->reg = (uint8_t)(MODRM_REG(b) | (i->rex & REX_R ? 8 : 0));
-	i->rm = (uint8_t)(MODRM_RM(b) | (i->rex & REX_B ? 8 : 0));
+	i->reg = (uint8_t)(MODRM_REG(b) | (i->rex & REX_R) << 1);
+	i->rm = (uint8_t)(MODRM_RM(b) | (i->rex & REX_B) << 3);
 	if (MODRM_MOD(b) == MOD_REG || row->flags & ROW_REG_ALWAYS)
 		return true;
 	if (!(row->flags & ROW_NO_ACCESS))
@@ -304,6 +295,8 @@ static uint8_t resolve_size(const struct insn *i, uint8_t size)
 	bool w = i->rex & REX_W;
 	bool mode64 = i->mode == CPU_MODE_64;
 
+	if (size < SZ_V)
+		return size;
 	switch (size) {
 	case SZ_V:
 		return i->opsize;
@@ -315,10 +308,8 @@ static uint8_t resolve_size(const struct insn *i, uint8_t size)
 		return mode64 && i->opsize == 4 ? 8 : i->opsize;
 	case SZ_N:
 		return mode64 ? 8 : 4;
-	case SZ_2Y:
-		return w ? 16 : 8;
 	default:
-		return size;
+		return w ? 16 : 8;
 	}
 }
 
@@ -346,25 +337,24 @@ static bool segment_register_ok(struct insn *i)
 	return true;
 }
 
+/* LOCK needs a destination in memory and an instruction that allows it. */
+static bool lock_ok(const struct insn *i, const struct insn_row *row)
+{
+	return row->flags & ROW_LOCK && (i->flags & INSN_MEM || i->op == OP_MOV_CR);
+}
+
 /* What a row's operands rule out that its opcode allows. */
 static int check_operands(struct insn *i, const struct insn_row *row)
 {
-	bool memory = i->flags & INSN_MEM;
-
-	if (i->op == OP_MOV_CR || i->op == OP_MOV_DR) {
-		if (!system_register_ok(i))
-			return -EINVAL;
-		memory = i->op == OP_MOV_CR;
-	}
-	if (i->op == OP_MOV_SREG && !segment_register_ok(i))
+	if (i->prefixes & INSN_LOCK && !lock_ok(i, row))
 		return -EINVAL;
-	if (i->prefixes & INSN_LOCK && !(memory && row->flags & ROW_LOCK))
-		return -EINVAL;
-	if (!(i->flags & INSN_MODRM) || MODRM_MOD(i->modrm) != MOD_REG)
+	if (row->flags & ROW_REG_ALWAYS)
+		return system_register_ok(i) ? 0 : -EINVAL;
+	if (i->op == OP_MOV_SREG)
+		return segment_register_ok(i) ? 0 : -EINVAL;
+	if (!(row->flags & (ROW_MEM_ONLY | ROW_MEM_COVERED)) || MODRM_MOD(i->modrm) != MOD_REG)
 		return 0;
-	if (row->flags & ROW_MEM_ONLY)
-		return -EINVAL;
-	return row->flags & ROW_MEM_COVERED ? -ENOSYS : 0;
+	return row->flags & ROW_MEM_ONLY ? -EINVAL : -ENOSYS;
 }
 
 static void apply_row(struct insn *i, const struct insn_row *row)
@@ -384,14 +374,10 @@ static int row_allowed(const struct insn *i, const struct insn_row *row)
 {
 	bool mode64 = i->mode == CPU_MODE_64;
 
-	if (row->kind == ROW_NONE)
-		return -ENOSYS;
-	if (row->kind == ROW_BAD)
-		return -EINVAL;
-	if (mode64 && row->flags & ROW_NOT_64)
-		return -EINVAL;
-	if (!mode64 && row->flags & ROW_ONLY_64)
-		return -ENOSYS;
+	if (row->kind != ROW_INSN)
+		return row->kind == ROW_BAD ? -EINVAL : -ENOSYS;
+	if (row->flags & (mode64 ? ROW_NOT_64 : ROW_ONLY_64))
+		return mode64 ? -EINVAL : -ENOSYS;
 	/* With REX.B this is XCHG with R8. */
 	if (row->op == OP_NOP && i->map == 0 && i->rex & REX_B)
 		return -ENOSYS;
@@ -406,7 +392,7 @@ static int decode_row(struct cursor *c, struct insn *i, const struct insn_row *r
 		return err;
 	apply_row(i, row);
 	if (row->flags & ROW_OPCODE_REG)
-		i->rm = (uint8_t)((i->opcode & 7) | (i->rex & REX_B ? 8 : 0));
+		i->rm = (uint8_t)((i->opcode & 7) | (i->rex & REX_B) << 3);
 	if (row->flags & INSN_MODRM && !take_modrm(c, i, row))
 		return ran_out(c);
 	if (!take_immediate(c, i, row->imm))

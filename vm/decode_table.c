@@ -110,13 +110,14 @@ enum {
 	GROUP_END = GROUP_0F38F1 + 4,
 };
 
-/* The six encodings of an ALU instruction, and its two neighbours, which are not covered. */
-#define ALU(op, rw)                                                                               \
-	INSN(op, RM, 1, REG, 1, NONE, rw), INSN(op, RM, SZ_V, REG, SZ_V, NONE, rw),               \
-		INSN(op, REG, 1, RM, 1, NONE, (rw) & ~ROW_LOCK),                                  \
-		INSN(op, REG, SZ_V, RM, SZ_V, NONE, (rw) & ~ROW_LOCK),                            \
-		INSN(op, ACC, 1, IMM, 1, B, (rw)&RW), INSN(op, ACC, SZ_V, IMM, SZ_V, Z, (rw)&RW), \
-		NONE_, NONE_
+/* clang-format off */
+/* The six encodings of an ALU instruction. */
+#define ALU(op, rw) \
+	INSN(op, RM, 1, REG, 1, NONE, rw), INSN(op, RM, SZ_V, REG, SZ_V, NONE, rw), \
+	INSN(op, REG, 1, RM, 1, NONE, (rw) & ~ROW_LOCK), \
+	INSN(op, REG, SZ_V, RM, SZ_V, NONE, (rw) & ~ROW_LOCK), \
+	INSN(op, ACC, 1, IMM, 1, B, (rw) & RW), INSN(op, ACC, SZ_V, IMM, SZ_V, Z, (rw) & RW)
+/* clang-format on */
 
 #define PUSH_REG INSN(PUSH, NONE, 0, RM, SZ_S, NONE, STACK | ROW_OPCODE_REG)
 #define POP_REG	 INSN(POP, RM, SZ_S, NONE, 0, NONE, WR | STACK | ROW_OPCODE_REG)
@@ -127,8 +128,11 @@ enum {
 
 const struct insn_row insn_map_one[256] = {
 	/* clang-format off */
-	[0x00] = ALU(ADD, RMW), ALU(OR, RMW), ALU(ADC, RMW), ALU(SBB, RMW),
-	[0x20] = ALU(AND, RMW), ALU(SUB, RMW), ALU(XOR, RMW), ALU(CMP, M | RD),
+	[0x00] = ALU(ADD, RMW), [0x08] = ALU(OR, RMW), [0x10] = ALU(ADC, RMW), [0x18] = ALU(SBB, RMW),
+	[0x20] = ALU(AND, RMW), [0x28] = ALU(SUB, RMW), [0x30] = ALU(XOR, RMW), [0x38] = ALU(CMP, M | RD),
+	[0x26] = SEGMENT(SEG_ES), [0x2e] = SEGMENT(SEG_CS), [0x36] = SEGMENT(SEG_SS), [0x3e] = SEGMENT(SEG_DS),
+	[0x64] = SEGMENT(SEG_FS), SEGMENT(SEG_GS), PREFIX(INSN_OPSIZE), PREFIX(INSN_ADDRSIZE),
+	[0xf0] = PREFIX(INSN_LOCK), [0xf2] = PREFIX(INSN_REPNE), PREFIX(INSN_REP),
 	[0x40] = EIGHT(INC_REG), EIGHT(DEC_REG),
 	[0x50] = EIGHT(PUSH_REG), EIGHT(POP_REG),
 	[0x63] = INSN(MOVSX, REG, SZ_V, RM, SZ_Z, NONE, M | WR | ROW_ONLY_64),

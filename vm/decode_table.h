@@ -7,13 +7,13 @@
 #include "vm/decode.h"
 
 enum insn_row_kind {
-	ROW_NONE,      /* not covered */
-	ROW_PREFIX,    /* legacy prefix: flags are the INSN_* bits of insn.prefixes, op the segment */
-	ROW_BAD,       /* #UD */
-	ROW_INSN,      /* this is it */
-	ROW_BY_REG,    /* eight rows from insn_group[flags], chosen by ModRM.reg */
-	ROW_BY_RM,     /* eight rows, chosen by ModRM.rm */
-	ROW_BY_MOD,    /* two rows: memory, register */
+	ROW_NONE,   /* not covered */
+	ROW_PREFIX, /* legacy prefix: flags are the INSN_* bits of insn.prefixes, op the segment */
+	ROW_BAD,    /* #UD */
+	ROW_INSN,   /* this is it */
+	ROW_BY_REG, /* eight rows from insn_group[flags], chosen by ModRM.reg */
+	ROW_BY_RM,  /* eight rows, chosen by ModRM.rm */
+	ROW_BY_MOD, /* two rows: memory, register */
 	ROW_BY_PREFIX, /* four rows: none, 66, F3, F2 */
 };
 

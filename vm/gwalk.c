@@ -16,7 +16,6 @@
 #define PTE_PK_SHIFT   59
 #define PTE_PK_MASK    0xf
 #define PTE_ADDR       BITS(51, 12)
-#define PTE_PAT_LARGE  BIT(12)
 #define PDPTE_RESERVED (BITS(2, 1) | BITS(8, 5) | BITS(63, 52)) /* of PAE */
 
 /* A 4 MiB page of 32-bit paging: bits 20:13 are its address bits 39:32, bit 21 is reserved. */
@@ -34,6 +33,11 @@
 #define CR3_ADDR_PAE	BITS(31, 5)
 #define LEGACY_BITS	32
 #define LONG_BITS	48
+
+#define LONG_INDEX_BITS 9
+#define LONG_INDEX_MASK (BIT(LONG_INDEX_BITS) - 1)
+#define LARGE_SHIFT	(PAGE_SHIFT + LONG_INDEX_BITS)
+#define LARGE_RESERVED	BITS(LARGE_SHIFT - 1, PAGE_SHIFT + 1) /* bit 12 is PAT */
 
 #define GWALK_LEVELS 4
 #define GWALK_TRIES  4
@@ -223,22 +227,68 @@ static uint64_t leaf_address(const struct walk *w)
 	return (leaf & PTE_ADDR & ~offset) | (w->linear & offset);
 }
 
+/* Rights and keys; -EFAULT and *@pf_error if they deny the access. */
+static int check_access(const struct walk *w, uint32_t *pf_error)
+{
+	bool key = key_denies(w, w->entry[w->level]);
+
+	if (!key && !rights_deny(w))
+		return 0;
+	*pf_error = error_code(w, PF_PRESENT | (key ? PF_PK : 0));
+	return -EFAULT;
+}
+
 static int walk_once(struct walk *w, gpa_t *out, uint32_t *pf_error)
 {
 	int err = descend(w, pf_error);
-	bool key;
 
-	if (err)
-		return err;
-	key = key_denies(w, w->entry[w->level]);
-	if (key || rights_deny(w)) {
-		*pf_error = error_code(w, PF_PRESENT | (key ? PF_PK : 0));
-		return -EFAULT;
-	}
-	err = mark(w);
+	if (!err)
+		err = check_access(w, pf_error);
+	if (!err)
+		err = mark(w);
 	if (err)
 		return err;
 	*out = GPA(leaf_address(w));
+	return 0;
+}
+
+/*
+ * 4-level paging when nothing is special: every entry present and accessed, no reserved bit, a 4 KiB or 2 MiB page that is
+ * dirty already if it is to be written. -EAGAIN: something is; take the long way from the start.
+ */
+static int walk_fast(struct walk *w, gpa_t *out)
+{
+	uint64_t table = w->cpu->cr3 & PTE_ADDR, entry = 0, rights = PTE_RW | PTE_US, nx = 0;
+	uint32_t shift = LONG_BITS - LONG_INDEX_BITS;
+	uint32_t denied;
+
+	for (; shift >= PAGE_SHIFT; shift -= LONG_INDEX_BITS) {
+		uint64_t index = (w->linear >> shift) & LONG_INDEX_MASK;
+		int err = w->ops->read(w->ctx, GPA(table + index * sizeof(entry)), sizeof(entry),
+				       &entry);
+
+		if (err)
+			return err;
+		if ((entry & (PTE_P | PTE_A | w->reserved)) != (PTE_P | PTE_A))
+			return -EAGAIN;
+		rights &= entry;
+		nx |= entry;
+		if (entry & PTE_PS && shift != PAGE_SHIFT)
+			break;
+		table = entry & PTE_ADDR;
+	}
+	if (shift < PAGE_SHIFT)
+		shift = PAGE_SHIFT;
+	else if (shift != LARGE_SHIFT || entry & LARGE_RESERVED)
+		return -EAGAIN;
+	if (w->access & GWALK_WRITE && !(entry & PTE_D))
+		return -EAGAIN;
+	w->rights = rights | (nx & PTE_NX);
+	w->level = 0;
+	w->entry[0] = entry;
+	if (check_access(w, &denied))
+		return -EAGAIN;
+	*out = GPA((entry & PTE_ADDR & ~(BIT(shift) - 1)) | (w->linear & (BIT(shift) - 1)));
 	return 0;
 }
 
@@ -275,6 +325,8 @@ int gwalk(const struct gwalk_ops *ops, void *ctx, const struct gwalk_cpu *cpu, g
 		w.reserved |= PTE_NX;
 	if (w.format == &format_pae)
 		w.reserved |= BITS(62, 52);
+	if (w.format == &format_long)
+		err = walk_fast(&w, out);
 	for (uint32_t k = 0; k < GWALK_TRIES && err == -EAGAIN; k++)
 		err = walk_once(&w, out, pf_error);
 	return err;

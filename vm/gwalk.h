@@ -43,8 +43,8 @@ struct gwalk_ops {
 /*
  * Translate @gva for @access. Without paging, @out is @gva cut to 32 bits. With it: 32-bit with PSE and PSE-36, PAE, 4-level
  * (five levels are hidden from guests). PAE's page-directory-pointer entries are read from memory, a reserved bit in
- * them is a page fault, as in AMD's nested paging (APM vol. 2, 15.25.10). At most four entries are read, each tried
- * a bounded number of times. Rights: SDM vol. 3, 4.6; accessed and dirty bits are set only if the access is allowed.
+ * them is a page fault, as in AMD's nested paging (APM vol. 2, 15.25.10). At most four entries are read, once where
+ * nothing is to be marked, else a bounded number of times. Rights: SDM vol. 3, 4.6; accessed and dirty bits are set only if the access is allowed.
  * @pf_error is written only with -EFAULT. Nothing is cached.
  *
  * Returns 0; -EFAULT: #PF with *@pf_error; -EINVAL: @gva is not canonical (#GP or #SS, as the access says);
