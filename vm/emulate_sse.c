@@ -12,7 +12,7 @@ static enum emu_result usable(struct emu *e)
 {
 	if (e->cpu->cr0 & CR0_EM || !(e->cpu->cr4 & CR4_OSFXSR))
 		return emu_fault(e, EXC_UD, false);
-	return e->cpu->cr0 & CR0_TS ? emu_fault(e, EXC_NM, false) : EMU_DONE;
+	return (e->cpu->cr0 & CR0_TS) ? emu_fault(e, EXC_NM, false) : EMU_DONE;
 }
 
 static enum emu_result address(struct emu *e, uint32_t size, bool write)

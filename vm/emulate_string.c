@@ -32,9 +32,10 @@ static enum emu_result write_dest(struct emu *e, uint32_t size, uint64_t value)
 
 static void advance(struct emu *e, enum gpr reg, uint32_t size)
 {
-	uint64_t step = *e->cpu->rflags & RFLAGS_DF ? 0 - (uint64_t)size : size;
+	bool down = *e->cpu->rflags & RFLAGS_DF;
+	uint64_t by = down ? 0 - (uint64_t)size : size;
 
-	emu_reg_write(e, reg, e->i->addrsize, e->cpu->gpr[reg] + step);
+	emu_reg_write(e, reg, e->i->addrsize, e->cpu->gpr[reg] + by);
 }
 
 static enum emu_result string_movs(struct emu *e)
@@ -160,7 +161,7 @@ static bool comparison_ends(const struct emu *e)
 /* Iterations that this call may do; single-stepping stops after each one. */
 static uint64_t iterations(const struct emu *e, uint64_t count)
 {
-	return *e->cpu->rflags & RFLAGS_TF ? 1 : min_u64(count, e->cpu->max_iterations);
+	return (*e->cpu->rflags & RFLAGS_TF) ? 1 : min_u64(count, e->cpu->max_iterations);
 }
 
 /* A fault leaves the flags as they were before the instruction, the registers as after the last iteration. */

@@ -14,10 +14,21 @@
 #define CASES_PER_FORM 600
 #define MARGIN	       0x800 /* the instruction's target stays so far from the ends of the data area */
 
+static uint64_t seed = 0x9e3779b97f4a7c15ULL;
+
+static uint32_t rnd(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 16);
+}
+
 /* --- the guest that the emulator sees: flat segments, a copy of the data area --- */
 
 static uint8_t copy[NATIVE_DATA_BYTES];
 static struct native_state emulated;
+static bool native_is_open;
 
 static struct segment flat_seg(void *ctx, enum seg_reg seg)
 {
@@ -54,7 +65,7 @@ static enum emu_result flat_cmpxchg(void *ctx, gva_t gva, uint32_t size, const v
 				    const void *desired)
 {
 	(void)ctx;
-	if (memcmp(at(gva, size), expected, size) || rand() % 4 == 0)
+	if (memcmp(at(gva, size), expected, size) || rnd() % 4 == 0)
 		return EMU_AGAIN;
 	memcpy(at(gva, size), desired, size);
 	return EMU_DONE;
@@ -244,16 +255,6 @@ static uint64_t undefined_flags(const struct insn *i, uint64_t count)
 }
 
 /* --- one case --- */
-
-static uint64_t seed = 0x9e3779b97f4a7c15ULL;
-
-static uint32_t rnd(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 16);
-}
 
 static uint64_t rnd_value(void)
 {
@@ -533,14 +534,27 @@ static bool run_trial(const struct form *f, bool *ran)
 	return compare(f, &t, &i, &native, rip);
 }
 
+/* Only MOVBE (and CMPXCHG16B, older still) is not in every 64-bit processor. */
+static bool host_has(const struct form *f)
+{
+	uint32_t a, b, c = 0, d;
+
+	__get_cpuid(1, &a, &b, &c, &d);
+	return f->ops < 3 || c & bit_MOVBE;
+}
+
 static void same_as_processor(void **state)
 {
 	uint32_t wrong = 0, total = 0;
 
 	(void)state;
+	if (!native_is_open)
+		skip();
 	for (uint32_t k = 0; k < ARRAY_SIZE(forms); k++) {
 		uint32_t ran_here = 0, wrong_here = 0;
 
+		if (!host_has(&forms[k]))
+			continue;
 		for (uint32_t n = 0; n < CASES_PER_FORM && wrong_here < 3; n++) {
 			bool ran;
 
@@ -557,10 +571,12 @@ static void same_as_processor(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+/* A host that forbids writable code has no test, and no failure either. */
 static int open_native(void **state)
 {
 	(void)state;
-	return native_open() ? 0 : -1;
+	native_is_open = native_open();
+	return 0;
 }
 
 int main(void)
