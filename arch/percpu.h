@@ -74,6 +74,7 @@ struct cpu {
 	hpa_t host_pa;
 	hpa_t frames; /* this area's frames, for reports */
 	bool online;
+	bool waiting; /* in cpu_run, done with start-up */
 	uint8_t window_next;
 	uint64_t window_page[WINDOW_COUNT]; /* GPA of each guest window, or WINDOW_EMPTY */
 	void *window_vm;		    /* the VM that the windows belong to */

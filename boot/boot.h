@@ -41,7 +41,7 @@ void smp_start(void);
 uint32_t smp_index(uint32_t apic_id);
 /* Its area, host control block and scheduler; NULL: out of frames. */
 struct cpu *smp_cpu_make(uint32_t index, uint32_t apic_id);
-/* Let them run guests. */
-void smp_go(void);
+/* Wait, bounded, until all of them have left the start-up code for good. */
+void smp_settle(void);
 
 #endif

@@ -45,7 +45,7 @@ static uint8_t mbi_copy[MBI_MAX] INITBSS;
 static struct cpu early_cpu INITBSS;
 static uint64_t boot_tsc INITDATA;
 
-extern const uint8_t image_start[], image_data_end[], image_end[];
+extern uint8_t image_start[], image_data_end[], image_inittext_end[], image_end[];
 
 void boot_main(uint64_t mbi, uint64_t image);
 
@@ -230,11 +230,13 @@ static INIT const struct load_screen *screen_found(void)
 	return &screen;
 }
 
-/* .init's frames are the service guest's after this; the code that gives them away lies outside. */
-static NORETURN void boot_go(void)
+/* .init's frames are the service guest's from now on: emptied and unmapped by code that lies outside. */
+static NORETURN __attribute__((noinline)) void boot_go(void)
 {
+	memset(image_inittext_end, 0, (uint64_t)(image_end - image_inittext_end));
+	paging_unmap((uint64_t)image_data_end, (uint64_t)(image_end - image_data_end));
 	build_start();
-	smp_go();
+	cpu_run_all();
 	cpu_run();
 }
 
@@ -265,6 +267,7 @@ static INIT void vms_build(void)
 
 	if (build_vms(&in) <= 0)
 		boot_refuse("no VM can start, see above.");
+	smp_settle();
 	if (build_finish(&in))
 		log_warn("memory of start-up could not be given to the service guest");
 }
@@ -278,6 +281,7 @@ static INIT void boot_continue(void)
 		boot_refuse("%s", why);
 	trap_use_ist();
 	log_info("%s", virt->features());
+	log_debug("CPU %u: CR3 %#lx, APIC id %u", this_cpu()->index, paging_root().v, this_cpu()->apic_id);
 	smp_start();
 	platform_machine_init(&boot_acpi);
 	if (irq_machine_init(&boot_acpi))

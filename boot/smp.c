@@ -29,7 +29,6 @@ extern uint8_t ap_start[], ap_params[], ap_end[];
 #define SKEW_ROUNDS    8
 #define TRAMPOLINE_TABLES 4 /* one a level */
 
-static bool go INITDATA;
 static struct {
 	uint64_t ask, answer; /* rounds asked for and answered, of the skew measurement */
 	uint64_t tsc;
@@ -90,8 +89,6 @@ static INIT void ap_main(struct cpu *cpu)
 	skew_answer();
 	if (ap_error)
 		cpu_halt_forever();
-	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
-		irq_wait();
 	cpu_run();
 }
 
@@ -205,17 +202,23 @@ INIT void smp_start(void)
 		}
 		cpu_by_index[cpu->index] = cpu;
 		started++;
-		log_debug("CPU %u: APIC id %u, TSC skew %ld ticks", cpu->index, cpu->apic_id, cpu->tsc_skew);
+		log_debug("CPU %u: CR3 %#lx, APIC id %u, TSC skew %ld ticks", cpu->index, paging_root().v, cpu->apic_id,
+			  cpu->tsc_skew);
 	}
 	pool_free(&pool_quota_hv, frames, TRAMPOLINE_TABLES);
 	log_info("%u of %u CPUs run", started, boot_acpi.cpu_count);
 }
 
-INIT void smp_go(void)
+/* No CPU may still execute start-up code when its memory is given away. */
+INIT void smp_settle(void)
 {
-	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
+	uint64_t limit = tsc_read() + ONLINE_WAIT_MS * tsc_khz;
+
 	for (uint32_t i = 0; i < cpu_count; i++) {
-		if (cpu_by_index[i])
-			sched_kick(cpu_by_index[i], CPU_REQ_SCHED);
+		while (cpu_by_index[i] && cpu_by_index[i] != this_cpu() && !cpu_is_waiting(cpu_by_index[i])) {
+			if (tsc_read() > limit)
+				boot_refuse("CPU %u started and then hung.", i);
+			cpu_pause();
+		}
 	}
 }

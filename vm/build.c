@@ -77,6 +77,8 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 	vlapic_init(&v->lapic, &lapic, &vm->host, vm);
 	xstate_reset(v);
 	vcpu_reset(v);
+	if (id == 0)
+		vlapic_firmware(&v->lapic);
 	v->state = VCPU_WAIT_SIPI;
 	vm->vcpu[id] = v;
 	vm->lapics[id] = &v->lapic;

@@ -305,6 +305,7 @@ int irq_vm_init(struct vm *vm)
 	int err;
 
 	vpic_init(&vm->pic, &vm->host, vm);
+	vpic_firmware(&vm->pic);
 	vpit_init(&vm->pit, &vm->host, vm);
 	err = ioapics_init(vm);
 	if (!err)

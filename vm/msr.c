@@ -117,6 +117,7 @@ static int wr_tsc(struct vcpu *v, uint32_t msr, uint64_t value)
 	(void)msr;
 	v->arch.tsc_offset = value - tsc_read();
 	virt->tsc_changed(&v->arch);
+	vlapic_set_tsc_offset(&v->lapic, v->arch.tsc_offset);
 	return 0;
 }
 

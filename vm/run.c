@@ -2,6 +2,8 @@
 /* A CPU's life after boot: pick a vCPU, enter it, handle its exit; sleep where there is none. */
 
 #include "arch/cpu.h"
+#include "arch/irq.h"
+#include "arch/lapic.h"
 #include "arch/log.h"
 #include "arch/percpu.h"
 #include "arch/trap.h"
@@ -76,9 +78,30 @@ static void vcpu_step(struct vcpu *v)
 	exit_handle(v);
 }
 
+static bool go;
+
+bool cpu_is_waiting(struct cpu *cpu)
+{
+	return __atomic_load_n(&cpu->waiting, __ATOMIC_ACQUIRE);
+}
+
+void cpu_run_all(void)
+{
+	atomic_store_bool(&go, true);
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		if (cpu_by_index[i] && cpu_by_index[i] != this_cpu())
+			lapic_ipi(cpu_by_index[i]->apic_id, VECTOR_IPI);
+	}
+}
+
 void cpu_run(void)
 {
 	struct cpu *cpu = this_cpu();
+
+	__atomic_store_n(&cpu->waiting, true, __ATOMIC_RELEASE);
+	while (!atomic_load_bool(&go))
+		irq_wait();
+	cr3_write(cr3_read()); /* start-up code is unmapped */
 
 	for (;;) {
 		struct sched_entity *e;

@@ -33,6 +33,7 @@ static bool vm_end(struct vm *vm)
 		return false;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vcpu_raise(vm->vcpu[i], EV_STOP);
+	vpit_stop(&vm->pit);
 	return true;
 }
 

@@ -209,6 +209,7 @@ static void events_life(struct vcpu *v, uint64_t events)
 {
 	if (events & EV_STOP) {
 		v->state = VCPU_STOPPED;
+		vlapic_stop(&v->lapic);
 		return;
 	}
 	if (events & EV_INIT) {

@@ -168,8 +168,12 @@ void vcpu_events(struct vcpu *v);
 bool vcpu_wakeable(struct vcpu *v);
 
 /* --- vm/run.c --- */
-/* This CPU's life from the end of boot on. */
+/* This CPU's life from the end of boot on; it waits for cpu_run_all. */
 NORETURN void cpu_run(void);
+/* Has @cpu come there? */
+bool cpu_is_waiting(struct cpu *cpu);
+/* Everything is built: let all CPUs go. */
+void cpu_run_all(void);
 
 /* --- vm/exit.c --- */
 /* Handle the exit that v->arch.exit describes. */
