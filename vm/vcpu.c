@@ -146,12 +146,12 @@ bool vcpu_wakeable(struct vcpu *v)
 {
 	uint64_t events = atomic_load_u64(&v->events);
 
+	if (v->state == VCPU_STOPPED)
+		return false;
 	if (events & (EV_STOP | EV_INIT))
 		return true;
 	if (v->state == VCPU_WAIT_SIPI)
 		return events & EV_SIPI;
-	if (v->state == VCPU_STOPPED)
-		return false;
 	if (events & EV_NMI)
 		return true;
 	return events & EV_IRQ && (vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v));
