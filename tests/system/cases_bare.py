@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Small bare guests (guests/bare) that try one thing each."""
+
+import re
+
+from harness import Case, bhrun
+
+GUESTS = "build/guests/%s.elf"
+BEDS = ("qemu-svm", "bochs-svm", "bochs-vmx")
+
+
+def section(kernel, cmdline, name, **keys):
+    keys.update(kernel=kernel, **{"debug-exit": "0xf4"})
+    if cmdline:
+        keys["cmdline"] = cmdline
+    return "[vm %s]\n" % name + "".join("%s = %s\n" % pair for pair in keys.items())
+
+
+def vm(kernel, cmdline="", name="", cpus="0", memory="16M"):
+    """A section for an isolated bare guest."""
+    return section(kernel, cmdline, name or kernel, role="isolated", cpus=cpus, memory=memory)
+
+
+def service(kernel, cmdline="", cpus="all"):
+    """A section for a bare guest that has the machine."""
+    return section(kernel, cmdline, "service", role="service", cpus=cpus, memory="rest")
+
+
+def bare(name, *sections, **rest):
+    """A row: the guests that the sections name, on every bed unless told otherwise."""
+    config = "[system]\npower = none\n\n" + "\n".join(sections)
+    kernels = re.findall(r"^kernel = (\S+)", config, re.M)
+    rest.setdefault("machines", BEDS)
+    rest.setdefault("timeout", 60)
+    return Case(name, config, {k: GUESTS % k for k in kernels}, **rest)
+
+
+def cpus(count, **rest):
+    """A row: every processor says its APIC id."""
+    return bare("cpus-%d" % count, service("cpus", "count=%d" % count), cpus=count,
+                expect=(r"^cpus: %d of %d run, %d wanted, 0 wrong" % (count, count, count),), **rest)
+
+
+ONLY_QEMU = {m: "Bochs 2.7 is built for at most 8 processors" for m in BEDS[1:]}
+
+CASES = [
+    bare("hello", vm("hello"), expect=(r"^hello from a bare guest", r"vm hello: exit 0")),
+    bare("hello-value", vm("hello", "value=42"), machines=("qemu-svm",), code=bhrun.GUEST_EXIT,
+         expect=(r"vm hello: exit 42",)),
+    cpus(1),
+    cpus(2),
+    cpus(4),
+    cpus(16, machines=("qemu-svm",), left_out=ONLY_QEMU),
+    cpus(64, machines=("qemu-svm",), left_out=ONLY_QEMU),
+]
