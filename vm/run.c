@@ -65,7 +65,7 @@ static bool entity_pending(struct sched_entity *e)
 /* One entry and its exit. */
 static void vcpu_step(struct vcpu *v)
 {
-	if (v->events)
+	if (v->events || v->lapic.irr_sum)
 		vcpu_events(v);
 	if (unlikely(v->state != VCPU_RUNNABLE)) {
 		sched_block(&v->entity, entity_pending);

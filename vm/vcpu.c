@@ -24,10 +24,7 @@
 
 void vcpu_raise(struct vcpu *v, uint64_t events)
 {
-	uint64_t before = atomic_or_u64(&v->events, events);
-
-	if ((before & events) == events)
-		return; /* whoever raised it first has seen to the rest */
+	atomic_or_u64(&v->events, events);
 	if (v->cpu == this_cpu() && v->entity.queued)
 		return; /* it is this CPU that will enter it: it looks then */
 	sched_wake(&v->entity);
@@ -154,7 +151,7 @@ bool vcpu_wakeable(struct vcpu *v)
 		return events & EV_SIPI;
 	if (events & EV_NMI)
 		return true;
-	return events & EV_IRQ && (vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v));
+	return vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v);
 }
 
 static void inject(struct vcpu *v, uint8_t type, uint8_t vector)
@@ -243,6 +240,7 @@ void vcpu_events(struct vcpu *v)
 	}
 	if (unlikely(events & EV_NMI))
 		events_nmi(v);
-	if (events & EV_IRQ)
+	/* An EOI or a lower TPR may have freed what was requested long ago: EV_IRQ alone does not tell. */
+	if (events & EV_IRQ || v->lapic.irr_sum)
 		events_irq(v);
 }
