@@ -62,7 +62,7 @@ bits 64
 
 align 8
 .gdt:	dq 0
-	dq 0x00af9a000000ffff
+	dq 0x00af9b000000ffff	; accessed: the page is mapped read-only, so the processor must not have to set it
 .gdtr:	dw 15
 	dd 0
 .far:	dd 0
