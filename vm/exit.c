@@ -205,6 +205,18 @@ static void (*const handlers[EXIT_KIND_COUNT])(struct vcpu *v) = {
 	[EXIT_UNKNOWN] = exit_unknown,
 };
 
+const char *exit_name(uint32_t kind)
+{
+	static const char *const names[EXIT_KIND_COUNT] = {
+		"unknown", "interrupt", "NMI", "MCE", "IRQ window", "NMI window", "slice", "CPUID", "HLT",
+		"PAUSE", "INVD", "INVLPG", "MONITOR", "RDTSC", "RDPMC", "hypercall", "virtualization", "I/O",
+		"MSR", "CR", "DR", "XSETBV", "exception", "nested fault", "task switch", "triple fault", "INIT",
+		"SIPI", "EOI", "APIC", "invalid",
+	};
+
+	return kind < EXIT_KIND_COUNT ? names[kind] : "?";
+}
+
 void exit_handle(struct vcpu *v)
 {
 	handlers[v->arch.exit.kind](v);

@@ -130,6 +130,7 @@ void power_request_off(struct vcpu *v, const char *how)
 	log_info("vm %s: power-off by %s", vm->name, how);
 	if (vm->may_power) {
 		log_info("vm %s: exit 0", vm->name);
+		vm_stats_log(vm);
 		machine_power_off();
 	}
 	vm_exit(vm, 0);

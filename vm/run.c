@@ -62,6 +62,17 @@ static bool entity_pending(struct sched_entity *e)
 	return vcpu_wakeable(container_of(e, struct vcpu, entity));
 }
 
+/* Nothing to run: the time until the next entry is the vCPU's sleep, not the last exit's. */
+static void vcpu_idle(struct cpu *cpu)
+{
+	struct vcpu *v = cpu->loaded ? vcpu_of(cpu->loaded) : NULL;
+
+	if (!v || v->stats.asleep)
+		return;
+	v->stats.ticks[v->arch.exit.kind] += tsc_read() - v->stats.since;
+	v->stats.asleep = true;
+}
+
 /* One entry and its exit. */
 static void vcpu_step(struct vcpu *v)
 {
@@ -71,10 +82,15 @@ static void vcpu_step(struct vcpu *v)
 		sched_block(&v->entity, entity_pending);
 		return;
 	}
+	if (unlikely(v->stats.asleep))
+		v->stats.asleep = false;
+	else
+		v->stats.ticks[v->arch.exit.kind] += tsc_read() - v->stats.since;
 	virt->run(&v->arch);
+	v->stats.since = tsc_read();
+	v->stats.exits[v->arch.exit.kind]++;
 	if (unlikely(v->arch.exit.interrupted.valid))
 		v->arch.inject = v->arch.exit.interrupted;
-	v->stats.exits[v->arch.exit.kind]++;
 	exit_handle(v);
 }
 
@@ -111,6 +127,7 @@ void cpu_run(void)
 		console_poll();
 		e = sched_pick();
 		if (!e) {
+			vcpu_idle(cpu);
 			if (!atomic_load_u64(&cpu->requests))
 				irq_wait();
 			continue;

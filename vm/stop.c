@@ -37,10 +37,24 @@ static bool vm_end(struct vm *vm)
 	return true;
 }
 
+void vm_stats_log(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu_stats *s = &vm->vcpu[i]->stats;
+
+		for (uint32_t k = 0; k < EXIT_KIND_COUNT; k++) {
+			if (s->exits[k])
+				log_debug("vm %s: vCPU %u: %lu exits %s, %lu ticks", vm->name, i, s->exits[k],
+					  exit_name(k), s->ticks[k]);
+		}
+	}
+}
+
 static void vm_ended(struct vm *vm, bool by_itself)
 {
 	uint32_t ended = atomic_add_u32(&ended_count, 1) + 1;
 
+	vm_stats_log(vm);
 	if (ended == vm_count)
 		log_info("all VMs have ended");
 	if (by_itself && vm->on_exit == VM_EXIT_POWEROFF)

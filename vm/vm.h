@@ -64,8 +64,12 @@ enum vcpu_state {
 #define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
 #define EV_DF	BIT(6) /* inject holds an event that vm/ itself made: do not merge another */
 
+/* By kind of exit: how many, and TSC ticks from the exit to the next entry. */
 struct vcpu_stats {
 	uint64_t exits[EXIT_KIND_COUNT];
+	uint64_t ticks[EXIT_KIND_COUNT];
+	uint64_t since; /* TSC at the last exit */
+	bool asleep;	/* or before the first entry: the time now is nobody's */
 };
 
 struct vcpu {
@@ -180,6 +184,8 @@ void cpu_run_all(void);
 void exit_handle(struct vcpu *v);
 /* The exit's instruction is done: RIP behind it. Fetches and decodes where the hardware did not give the length. */
 void vcpu_skip(struct vcpu *v);
+/* A kind's name, for reports. */
+const char *exit_name(uint32_t kind);
 /* Length of the exit's instruction, 0 after having stopped the VM or injected a fault. */
 uint8_t exit_insn_len(struct vcpu *v);
 
@@ -213,6 +219,8 @@ void exit_io_string(struct vcpu *v);
 /* --- vm/stop.c --- */
 /* The VM ended with a value: guest's choice. */
 void vm_exit(struct vm *vm, uint32_t value);
+/* Exits by kind, to the log at debug level. */
+void vm_stats_log(const struct vm *vm);
 /* The VM is stopped for what its vCPU @v did; says reason, RIP, exit. The guest's fault, never ours. */
 void vm_stop(struct vcpu *v, const char *fmt, ...) PRINTF(2, 3);
 
