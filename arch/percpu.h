@@ -76,6 +76,7 @@ struct cpu {
 	bool online;
 	bool waiting; /* in cpu_run, done with start-up */
 	uint8_t window_next;
+	uint64_t window_generation; /* counts changes of windows */
 	uint64_t window_page[WINDOW_COUNT]; /* GPA of each guest window, or WINDOW_EMPTY */
 	void *window_vm;		    /* the VM that the windows belong to */
 	uint64_t gdt[GDT_ENTRIES];

@@ -64,7 +64,7 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 	v->id = id;
 	v->cpu = cpu_by_index[cpu];
 	v->entity.cpu = cpu_by_index[cpu];
-	v->fetch_gva = ~0ULL;
+	v->fetch.page = ~0ULL;
 	v->stats.asleep = true;
 	lapic = (struct vlapic_config){
 		/* the service guest sees the machine's own ids, as its ACPI tables do */

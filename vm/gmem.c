@@ -26,6 +26,7 @@ void guest_unmap_all(void)
 		if (cpu->window_page[i] == WINDOW_EMPTY)
 			continue;
 		cpu->window_page[i] = WINDOW_EMPTY;
+		cpu->window_generation++;
 		paging_window_clear((uint64_t)window_va(cpu, i));
 	}
 }
@@ -45,6 +46,7 @@ static void *window_fill(struct cpu *cpu, struct vm *vm, uint64_t page, bool wri
 			slot = i; /* known, but without the right to write */
 	}
 	cpu->window_next = (uint8_t)((slot + 1) % WINDOW_COUNT);
+	cpu->window_generation++;
 	cpu->window_page[slot] = page | (write ? WINDOW_WRITE : 0);
 	paging_window_set((uint64_t)window_va(cpu, slot), HPA(hpa.v & ~PAGE_MASK),
 			  write ? MAP_WRITE : 0);
@@ -121,6 +123,8 @@ static int pte_read(void *ctx, gpa_t gpa, uint32_t size, uint64_t *value)
 
 	if (!p)
 		return -EFAULT;
+	if (v->fetch.levels < FETCH_LEVELS)
+		v->fetch.entry[v->fetch.levels++] = p;
 	*value = size == 8 ? __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED)
 			   : __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
 	return 0;
@@ -186,44 +190,94 @@ void gwalk_cpu_fill(struct vcpu *v, struct gwalk_cpu *c)
 	}
 }
 
-/* Bytes from @gva to the end of its page or @max, copied to @to; 0 after a fault has been injected. */
-static uint32_t fetch_page(struct vcpu *v, uint64_t gva, uint32_t max, uint8_t *to, bool must)
+/* Is what is cached still how @c translates? Four loads instead of a walk. */
+static bool fetch_cached(const struct vcpu *v, const struct gwalk_cpu *c, uint64_t page)
 {
-	uint32_t n = (uint32_t)min_u64(max, PAGE_SIZE - (gva & PAGE_MASK)), error;
-	uint64_t gpa;
-	const uint8_t *from;
-	int err = gva_translate(v, gva, GWALK_EXEC, &gpa, &error);
+	const struct fetch_cache *f = &v->fetch;
 
-	if (err) {
-		if (!must)
-			return 0;
-		if (err == -EFAULT) {
-			virt->set_cr(&v->arch, 2, gva);
-			vcpu_exception(v, EXC_PF, true, error);
-		} else {
-			vm_stop(v, "no instruction can be read at %#lx", gva);
-		}
-		return 0;
+	if (f->page != page || f->generation != this_cpu()->window_generation || f->cr3 != c->cr3 ||
+	    f->cr0 != c->cr0 || f->cr4 != c->cr4 || f->efer != c->efer || f->cpl != c->cpl)
+		return false;
+	for (uint32_t i = 0; i < FETCH_LEVELS; i++) {
+		if (i < f->levels && __atomic_load_n(f->entry[i], __ATOMIC_RELAXED) != f->value[i])
+			return false;
 	}
-	from = guest_map(v->vm, gpa, false);
-	if (!from) {
+	return true;
+}
+
+/* Remember a walk, unless its windows changed on the way: then some entry is not shown any more. */
+static void fetch_remember(struct vcpu *v, const struct gwalk_cpu *c, uint64_t page, uint64_t generation,
+			   const uint8_t *bytes)
+{
+	struct fetch_cache *f = &v->fetch;
+
+	f->page = ~0ULL;
+	if (generation != this_cpu()->window_generation || !(c->efer & EFER_LMA))
+		return;
+	for (uint32_t i = 0; i < f->levels; i++)
+		f->value[i] = __atomic_load_n(f->entry[i], __ATOMIC_RELAXED);
+	f->generation = generation;
+	f->cr0 = c->cr0;
+	f->cr3 = c->cr3;
+	f->cr4 = c->cr4;
+	f->efer = c->efer;
+	f->cpl = c->cpl;
+	f->bytes = bytes;
+	f->page = page;
+}
+
+/* Where the byte at @gva is; NULL after a fault has been injected, or the VM stopped. */
+static const uint8_t *fetch_at(struct vcpu *v, uint64_t gva, bool must)
+{
+	uint64_t generation = this_cpu()->window_generation, page = gva & ~PAGE_MASK;
+	struct gwalk_cpu c;
+	const uint8_t *bytes;
+	uint32_t error;
+	gpa_t gpa;
+	int err;
+
+	gwalk_cpu_fill(v, &c);
+	if (likely(fetch_cached(v, &c, page)))
+		return v->fetch.bytes + (gva & PAGE_MASK);
+	v->fetch.levels = 0;
+	err = gwalk(&walk_ops, v, &c, GVA(gva), GWALK_EXEC, &gpa, &error);
+	if (err && !must)
+		return NULL;
+	if (err == -EFAULT) {
+		virt->set_cr(&v->arch, 2, gva);
+		vcpu_exception(v, EXC_PF, true, error);
+		return NULL;
+	}
+	bytes = err ? NULL : guest_map(v->vm, gpa.v & ~PAGE_MASK, false);
+	if (!bytes) {
 		if (must)
-			vm_stop(v, "code at guest-physical %#lx, where it has no memory", gpa);
-		return 0;
+			vm_stop(v, "no instruction can be read at %#lx", gva);
+		return NULL;
 	}
-	memcpy(to, from, n);
-	return n;
+	fetch_remember(v, &c, page, generation, bytes);
+	return bytes + (gva & PAGE_MASK);
 }
 
 uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes)
 {
 	uint64_t gva = v->arch.rip;
+	const uint8_t *from;
 	uint32_t n;
 
 	if (vcpu_mode(v) != CPU_MODE_64)
 		gva = (uint32_t)(gva + virt->get_seg(&v->arch, SEG_CS).base);
-	n = fetch_page(v, gva, INSN_MAX, bytes, true);
-	if (n && n < INSN_MAX)
-		n += fetch_page(v, gva + n, INSN_MAX - n, bytes + n, false);
-	return n;
+	from = fetch_at(v, gva, true);
+	if (!from)
+		return 0;
+	n = (uint32_t)min_u64(INSN_MAX, PAGE_SIZE - (gva & PAGE_MASK));
+	if (likely(n == INSN_MAX)) {
+		memcpy(bytes, from, INSN_MAX);
+		return n;
+	}
+	memcpy(bytes, from, n);
+	from = fetch_at(v, gva + n, false);
+	if (!from)
+		return n;
+	memcpy(bytes + n, from, INSN_MAX - n);
+	return INSN_MAX;
 }

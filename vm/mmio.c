@@ -63,10 +63,16 @@ static enum emu_result parts_translate(struct vcpu *v, uint64_t gva, uint32_t si
 				       struct parts *p)
 {
 	uint32_t first = (uint32_t)min_u64(size, PAGE_SIZE - (gva & PAGE_MASK));
-	enum emu_result r = part_translate(v, gva, access, &p->gpa[0]);
+	uint64_t known = v->arch.exit.info.npf.gpa.v;
+	enum emu_result r;
 
 	p->len[0] = first;
 	p->len[1] = size - first;
+	if (v->gpa_known && first == size && !((known ^ gva) & PAGE_MASK)) {
+		p->gpa[0] = known; /* the processor has just walked there for this very access */
+		return EMU_DONE;
+	}
+	r = part_translate(v, gva, access, &p->gpa[0]);
 	if (r != EMU_DONE || first == size)
 		return r;
 	return part_translate(v, gva + first, access, &p->gpa[1]);
@@ -271,6 +277,7 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 		emulate_stop(v, bytes, n, "an instruction that the emulator does not cover");
 		return;
 	}
+	v->gpa_known = v->arch.exit.kind == EXIT_NPF && !(insn.flags & (INSN_STRING | INSN_STACK));
 	switch (emulate(&ops, v, &cpu, &insn)) {
 	case EMU_DONE:
 		virt->shadow_clear(&v->arch);

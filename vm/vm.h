@@ -64,6 +64,23 @@ enum vcpu_state {
 #define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
 #define EV_DF	BIT(6) /* inject holds an event that vm/ itself made: do not merge another */
 
+#define FETCH_LEVELS 4
+
+/*
+ * The last page that instruction bytes were read from, with the guest's page-table entries that led there: while they
+ * and the windows that show them are the same, so is the translation (vm/gmem.c).
+ */
+struct fetch_cache {
+	uint64_t page; /* GVA; ~0: nothing is cached */
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t generation; /* of the CPU's windows */
+	uint8_t cpl;
+	uint8_t levels;
+	const uint64_t *entry[FETCH_LEVELS];
+	uint64_t value[FETCH_LEVELS];
+	const uint8_t *bytes; /* of the page */
+};
+
 /* By kind of exit: how many, and TSC ticks from the exit to the next entry. */
 struct vcpu_stats {
 	uint64_t exits[EXIT_KIND_COUNT];
@@ -86,7 +103,8 @@ struct vcpu {
 	uint64_t tsc_aux;
 	void *xstate; /* XSAVE area while another vCPU has the registers */
 	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
-	uint64_t fetch_gva, fetch_gpa; /* last instruction page fetched from, for vm/gmem.c */
+	struct fetch_cache fetch;
+	bool gpa_known; /* the exit's GPA is that of the emulated instruction's only operand */
 	struct vcpu_stats stats;
 };
 
