@@ -147,7 +147,9 @@ class Judge:
     STOPPED = re.compile(r"vm (\S+): stopped: (.*)")
     GRUB_FAILED = b"Failed to boot both default and fallback entries"
 
-    def __init__(self):
+    def __init__(self, resets=False):
+        """@resets: the machine may reset and go on; what was said before a reset no longer counts then."""
+        self.resets = resets
         self.position = 0
         self.seen = False
         self.fatal = None
@@ -159,13 +161,12 @@ class Judge:
         self.leaving = None  # "power off" or "reboot"
 
     def read(self, console):
-        """Looks at what is new in @console (all of it so far); true if something decides the run."""
+        """Looks at what is new in @console (all of it so far)."""
         for match in self.LINE.finditer(console, self.position):
             self.position = match.end()
             self.line(match.group(1).decode(), match.group(2).decode(errors="replace").strip())
         if not self.seen and self.GRUB_FAILED in console:
             self.grub_failed = True
-        return self.decided()
 
     def line(self, level, text):
         self.seen = True
@@ -186,9 +187,17 @@ class Judge:
         for word in ("power off", "reboot"):
             if text == word or text.startswith(word + " ") or text.startswith(word + ":"):
                 self.leaving = word
+        if self.resets and self.leaving == "reboot":
+            self.ended = False
+            self.leaving = None
+            self.exits.clear()
 
     def decided(self):
         return bool(self.fatal or self.refused or self.ended or self.grub_failed)
+
+    def over(self):
+        """Decided, or about to reset where a reset is the end."""
+        return self.decided() or self.leaving == "reboot"
 
     def verdict(self, gone, timed_out):
         """(exit code, sentence). @gone: the emulator ended by itself."""
@@ -234,9 +243,12 @@ class Machine:
         self.echo = echo
         self.console = bytearray()
         self.change = threading.Condition()
-        self.judge = BareJudge() if setup.direct else Judge()
+        self.judge = BareJudge() if setup.direct else Judge(setup.reboot)
         self.process = None
-        self.port = None  # our end of the serial port's pseudo-terminal
+        self.inward = None  # our ends of the serial port
+        self.outward = None
+        self.theirs = []
+        self.closing = False
         self.reader = None
         self.monitor = None
         self.started = 0.0
@@ -252,21 +264,27 @@ class Machine:
         self.stop()
 
     def start(self):
-        ours, theirs = pty.openpty()
-        tty.setraw(theirs)
-        tty.setraw(ours)
-        self.port = ours
         bochs = self.setup.machine != "qemu-svm"
-        command = self.bochs_command(os.ttyname(theirs)) if bochs else self.qemu_command(os.ttyname(theirs))
+        if bochs:  # its port is a terminal device
+            ours, theirs = pty.openpty()
+            tty.setraw(theirs)
+            tty.setraw(ours)
+            command = self.bochs_command(os.ttyname(theirs))
+            self.inward, self.outward = ours, ours
+            self.theirs = [theirs]  # kept open: our end sees no hang-up before the emulator opens its own
+            stdin = stdout = subprocess.DEVNULL
+        else:  # its port is standard input and output: through a terminal device QEMU sees no modem lines
+            command = self.qemu_command()
+            stdin, self.inward = os.pipe()
+            self.outward, stdout = os.pipe()
+            self.theirs = [stdin, stdout]
         if not shutil.which(command[0]):
-            os.close(ours)
-            os.close(theirs)
+            self.close_port()
             raise RunError("%s is missing: run make deps" % command[0])
         with open(os.path.join(self.work, "emulator.log"), "wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=self.work, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                command, cwd=self.work, stdin=stdin, stdout=log if bochs else stdout, stderr=log,
                 env=dict(os.environ, TERM="vt100", LC_ALL="C"), start_new_session=True)
-        self.theirs = theirs  # kept open, so that our end sees no hang-up before the emulator opens its
         self.started = time.monotonic()
         self.reader = threading.Thread(target=self.read_port, daemon=True)
         self.reader.start()
@@ -281,26 +299,27 @@ class Machine:
         if self.monitor:
             self.monitor.close()
             self.monitor = None
-        if self.port is not None:
-            time.sleep(0.05)
-            port, self.port = self.port, None
+        if self.outward is not None:
+            self.closing = True
             self.reader.join(2)
-            os.close(self.theirs)
-            os.close(port)
+            self.close_port()
+
+    def close_port(self):
+        for fd in {self.inward, self.outward, *self.theirs}:
+            os.close(fd)
+        self.inward = self.outward = None
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
     def read_port(self):
-        port = self.port
         while True:
-            ready = select.select([port], [], [], 0.1)[0]
-            if not ready:
-                if self.port is None:
+            if not select.select([self.outward], [], [], 0.1)[0]:
+                if self.closing:
                     return
                 continue
             try:
-                data = os.read(port, 65536)
+                data = os.read(self.outward, 65536)
             except OSError:
                 return
             if self.echo:
@@ -312,13 +331,13 @@ class Machine:
 
     # ------------------------------------------------------------------------------- the emulators
 
-    def qemu_command(self, terminal):
+    def qemu_command(self):
         s = self.setup
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg",
                    "-cpu", "max,-rdrand" if s.icount else "max",
                    "-smp", str(s.cpus), "-m", str(s.memory), "-display", "none",
                    "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off",
-                   "-chardev", "serial,id=com1,path=" + terminal, "-serial", "chardev:com1"]
+                   "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
         if s.direct:
             kernel, initrd, words = s.direct
             command += ["-kernel", os.path.abspath(kernel), "-initrd", os.path.abspath(initrd),
@@ -372,8 +391,8 @@ class Machine:
                 raise WaitError("the machine does not take input (%d bytes left)" % len(data))
             if not self.alive():
                 raise WaitError("the emulator has ended (%d bytes of input left)" % len(data))
-            if select.select([], [self.port], [], min(left, 0.5))[1]:
-                data = data[os.write(self.port, data[:256]):]
+            if select.select([], [self.inward], [], min(left, 0.5))[1]:
+                data = data[os.write(self.inward, data[:256]):]
 
     def wait(self, pattern, timeout):
         """Waits until the regular expression matches what came after the last wait; returns the match."""
@@ -401,25 +420,25 @@ class Machine:
         """Waits for the run's end (@timeout seconds from the start), ends the emulator, judges."""
         end = self.started + timeout
         timed_out = gone = False
+        settled = None  # when the grace after the deciding word is over
         with self.change:
             while True:
+                now = time.monotonic()
                 if not self.alive():
                     gone = True
                     break
-                if self.judge.decided() or (self.judge.leaving == "reboot" and not self.setup.reboot):
+                if not self.judge.over():
+                    settled = None
+                elif settled is None:
+                    settled = now + (CRASH_GRACE_SECONDS if self.judge.fatal else GRACE_SECONDS)
+                elif now >= settled:
                     break
-                left = end - time.monotonic()
-                if left <= 0:
+                if now >= end:
                     timed_out = True
                     break
-                self.change.wait(min(left, 0.2))
-        if not gone and not timed_out:
-            grace = CRASH_GRACE_SECONDS if self.judge.fatal else GRACE_SECONDS
-            limit = time.monotonic() + grace
-            while self.alive() and time.monotonic() < limit:
-                time.sleep(0.05)
-        elif gone:
-            time.sleep(0.2)
+                self.change.wait(0.1)
+        if gone:
+            time.sleep(0.2)  # for the last bytes in the pseudo-terminal
         seconds = time.monotonic() - self.started
         self.stop()
         self.judge.read(self.console)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The service guest: Debian's Linux drives the machine. The tests inside it are guests/service/root/tests."""
+
+import hashlib
+import os
+import random
+import re
+import time
+
+from harness import Case, Failure, bhrun
+
+INITRD = "build/service/initrd.cpio"
+VMLINUX = "build/service/vmlinux"
+BZIMAGE = "build/service/vmlinuz"
+
+CONFIG = """\
+[system]
+power = {power}
+
+[vm service]
+role    = service
+cpus    = all
+memory  = rest
+kernel  = linux
+initrd  = initrd
+cmdline = {cmdline}
+on-exit = {on_exit}
+"""
+
+# Bochs needs help with its clocks, and less of everything.
+BOCHS_WORDS = "tsc=reliable tsc_early_khz=25000 mitigations=off nokaslr no_timer_check cryptomgr.notests"
+
+
+def linux(name, test, words="", kernel=VMLINUX, power="service", on_exit="poweroff", **rest):
+    """A row: the service guest runs /tests/@test with @words on its command line."""
+    cmdline = " ".join(["console=tty0 console=ttyS0 quiet bhtest=" + test, words]).strip()
+    rest.setdefault("expect", (r"^BHTEST %s: pass" % test,))
+    rest["forbid"] = rest.get("forbid", ()) + (r"^BHTEST \S+: fail.*",)
+    rest.setdefault("memory", 1024)
+    rest.setdefault("timeout", 180)
+    # UEFI firmware starts no ELF file by itself.
+    bare_kernel = BZIMAGE if rest.get("firmware") == "uefi" else kernel
+    config = CONFIG.replace("{power}", power).replace("{cmdline}", cmdline).replace("{on_exit}", on_exit)
+    rest.setdefault("direct", (bare_kernel, INITRD, cmdline))
+    return Case(name, config, {"linux": kernel, "initrd": INITRD}, **rest)
+
+
+def disk(name, device, irq, words="", **rest):
+    """A row: a file system made, and found again after a reset of the machine."""
+    return linux(name, "disk", "bhdisk=%s bhirq=%s %s" % (device, irq, words), reboot=True,
+                 expect=(r"^BHTEST disk: written", r"^data: OK", r"^BHTEST disk: pass"), **rest)
+
+
+NVME = ("-drive", "if=none,id=nvme,format=raw,file={work}/nvme.img", "-device", "nvme,serial=1,drive=nvme")
+
+
+def nvme_image(work):
+    with open(os.path.join(work, "nvme.img"), "wb") as f:
+        f.truncate(64 << 20)
+
+
+TFTP_BYTES = 3 << 20
+
+
+def tftp_file(work):
+    """A file for QEMU's TFTP server; its sum goes onto the command line."""
+    data = random.Random(1).randbytes(TFTP_BYTES)
+    folder = os.path.join(work, "tftp")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "data"), "wb") as f:
+        f.write(data)
+    return {"sha": hashlib.sha256(data).hexdigest()}
+
+
+def net(name, model, driver, irq, words="", **rest):
+    """A row: an address and a file over QEMU's user network."""
+    return linux(name, "net", "bhnet=%s bhfile=data bhsha={sha} bhirq=%s %s" % (driver, irq, words),
+                 prepare=tftp_file,
+                 qemu_args=("-netdev", "user,id=n,tftp={work}/tftp", "-device", model + ",netdev=n"), **rest)
+
+
+SERIAL_BYTES = 1 << 20
+
+
+def feed_serial(machine, run):
+    """Sends a mebibyte as fast as the port takes it, and compares the sum that the guest names."""
+    data = random.Random(2).randbytes(SERIAL_BYTES)
+    machine.wait(r"^BHTEST serial-in: ready", 120)
+    time.sleep(0.2)
+    machine.send(data, 200)
+    got = machine.wait(rb"BHTEST serial-in: sha256 ([0-9a-f]{64})", 120).group(1).decode()
+    if got != hashlib.sha256(data).hexdigest():
+        raise Failure("the bytes arrived changed")
+
+
+def read_serial(run):
+    """Compares what came between the marks, Bulkhead's own lines taken out."""
+    match = re.search(rb"BHTEST serial-out: begin\r?\n(.*?)BHTEST serial-out: end", run.result.console, re.S)
+    if not match:
+        raise Failure("the marks are not there")
+    got = re.sub(rb"bulkhead: \[[^\n]*\n", b"", match.group(1))
+    wanted = b"".join(b"%d\n" % n for n in range(1, SERIAL_BYTES // 4))[:SERIAL_BYTES]
+    if got != wanted:
+        where = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
+        raise Failure("%d bytes of %d, different from byte %d on" % (len(got), len(wanted), where))
+
+
+KEYS = "bulkhead42"
+
+
+def type_line(machine, run):
+    """Types a line on the machine's keyboard."""
+    machine.wait(r"^BHTEST keyboard: ready", 120)
+    time.sleep(1)
+    machine.type_keys(KEYS + "\n")
+
+
+SCREEN_BITS = "11010011100010110101111000110010"
+
+
+def see_screen(machine, run):
+    """Looks for the row of light and dark cells, and for a banner's worth of letters above."""
+    machine.wait(r"^BHTEST screen: ready", 120)
+    time.sleep(1)
+    width, height, pixels = machine.screen()
+    machine.send(b"\n")
+    light = [pixels[i] > 96 for i in range(0, len(pixels), 3)]
+    for cell in (8, 9):
+        row = [bit == "1" for bit in SCREEN_BITS for _ in range(cell)]
+        for y in range(height):
+            if light[y * width:y * width + len(row)] == row:
+                if sum(light[:y * width]) < 500:
+                    raise Failure("the bar code is there, but no text above it")
+                return
+    raise Failure("the screen (%d x %d, %d light pixels) does not show the bar code" % (width, height, sum(light)))
+
+
+POWER_OFF = (r"^BHTEST power:",)
+
+
+def reset_by(name, words, **rest):
+    """A row: the service guest resets the machine; the run ends there."""
+    return linux("linux-reset-" + name, "power", words, expect=POWER_OFF + (r"bulkhead: \[.*reboot",), **rest)
+
+
+CASES = [
+    linux("linux-boot-1", "boot", "bhcpus=1", expect=(r"^BHTEST boot: pass", r"bulkhead: \[.*vm service: exit 0")),
+    linux("linux-boot-4", "boot", "bhcpus=4", cpus=4),
+    linux("linux-boot-16", "boot", "bhcpus=16", cpus=16, quick=False, timeout=600),
+    linux("linux-boot-bzimage", "boot", "bhcpus=1", kernel=BZIMAGE),
+    linux("linux-boot-uefi", "boot", "bhcpus=2", cpus=2, firmware="uefi"),
+    linux("linux-boot-uefi-bzimage", "boot", "bhcpus=2", cpus=2, firmware="uefi", kernel=BZIMAGE, quick=False),
+    linux("linux-boot-bochs", "boot", "bhcpus=1 bhmodules=none " + BOCHS_WORDS, memory=512, quick=False,
+          machines=("bochs-svm", "bochs-vmx")),
+    disk("linux-disk-ahci", "sda", "msi", disk=64, cpus=2),
+    disk("linux-disk-ahci-intx", "sda", "intx", "pci=nomsi", disk=64, quick=False),
+    disk("linux-disk-nvme", "nvme0n1", "msi", prepare=nvme_image, qemu_args=NVME, cpus=2),
+    disk("linux-disk-nvme-intx", "nvme0n1", "intx", "pci=nomsi", prepare=nvme_image, qemu_args=NVME),
+    net("linux-net-e1000e", "e1000e", "e1000e", "msi", cpus=2),
+    net("linux-net-e1000e-intx", "e1000e", "e1000e", "intx", "pci=nomsi"),
+    net("linux-net-virtio", "virtio-net-pci", "virtio_net", "msi", cpus=2),
+    net("linux-net-virtio-intx", "virtio-net-pci", "virtio_net", "intx", "pci=nomsi", quick=False),
+    linux("linux-serial-in", "serial-in", "bhbytes=%d" % SERIAL_BYTES, script=feed_serial),
+    linux("linux-serial-out", "serial-out", "bhbytes=%d" % SERIAL_BYTES, check=read_serial),
+    linux("linux-keyboard-ps2", "keyboard", "bhkeys=" + KEYS, script=type_line),
+    linux("linux-keyboard-usb", "keyboard", "bhkbd=usb bhkeys=" + KEYS, script=type_line,
+          qemu_args=("-device", "qemu-xhci", "-device", "usb-kbd")),
+    # The PVH entry brings no screen_info, so a screen needs the bzImage.
+    linux("linux-screen-vga", "screen", "bhbits=" + SCREEN_BITS, script=see_screen, kernel=BZIMAGE),
+    linux("linux-screen-uefi", "screen", "bhbits=" + SCREEN_BITS, script=see_screen, firmware="uefi",
+          kernel=BZIMAGE),
+    linux("linux-poweroff", "power", "bhpower=poweroff",
+          expect=POWER_OFF + (r"bulkhead: \[.*vm service: exit 0", r"bulkhead: \[.*power off")),
+    reset_by("acpi", "bhpower=reboot reboot=a"),
+    reset_by("kbd", "bhpower=reboot reboot=k"),
+    reset_by("triple", "bhpower=reboot reboot=t"),
+    reset_by("pci", "bhpower=reboot reboot=p"),
+    reset_by("cf9", "bhpower=cf9", quick=False),
+    reset_by("port92", "bhpower=port92"),
+    reset_by("port64", "bhpower=port64", quick=False),
+    linux("linux-sleep", "power", "bhpower=mem", direct=()),  # without Bulkhead it does sleep
+]
