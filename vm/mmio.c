@@ -313,6 +313,11 @@ void exit_npf(struct vcpu *v)
 
 	if (memory_fault(v->vm, gpa))
 		return;
+	if (x->interrupted.valid) {
+		vm_stop(v, "event %u was delivered through guest-physical %#lx, where it has no memory",
+			x->interrupted.vector, gpa);
+		return;
+	}
 	if (x->info.npf.access & (NPF_EXEC | NPF_WALK)) {
 		vm_stop(v, "%s at guest-physical %#lx, where it has no memory",
 			x->info.npf.access & NPF_EXEC ? "code" : "page tables", gpa);

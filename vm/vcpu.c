@@ -11,6 +11,7 @@
 
 #define PAT_RESET	 0x0007040600070406ULL
 #define DR6_RESET	 0xffff0ff0ULL
+#define DR6_BS		 BIT(14)
 #define DR7_RESET	 0x400ULL
 #define RESET_VECTOR_IP	 0xfff0
 #define RESET_CS_BASE	 0xffff0000
@@ -54,9 +55,11 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
 			error = 0;
 		}
 	}
-	/* An interrupt whose delivery was cut short is not lost: its vector goes back to be asked for again. */
-	if (e->valid && e->type == EVENT_INTR)
-		vlapic_accept(&v->lapic, e->vector, false);
+	/* An interrupt whose delivery faulted is in service already: it is delivered after the fault. */
+	if (e->valid && e->type == EVENT_INTR) {
+		v->deferred = *e;
+		atomic_or_u64(&v->events, EV_IRQ);
+	}
 	if (e->valid && e->type == EVENT_NMI)
 		atomic_or_u64(&v->events, EV_NMI);
 	*e = (struct event){
@@ -99,6 +102,7 @@ void vcpu_reset(struct vcpu *v)
 	v->arch.gpr[RDX] = cpuid(1, 0).eax;
 	virt->set_state(&v->arch, &s);
 	v->arch.inject.valid = false;
+	v->deferred.valid = false;
 	v->xcr0 = XCR0_X87;
 	v->xss = 0;
 	vlapic_reset(&v->lapic);
@@ -124,6 +128,7 @@ static void vcpu_init_signal(struct vcpu *v)
 	v->arch.gpr[RDX] = cpuid(1, 0).eax;
 	virt->set_state(&v->arch, &s);
 	v->arch.inject.valid = false;
+	v->deferred.valid = false;
 	vlapic_init_signal(&v->lapic);
 	v->state = v->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_SIPI;
 }
@@ -177,7 +182,7 @@ static void events_irq(struct vcpu *v)
 	/* Cleared before the look: what is accepted from here on sets it again. */
 	atomic_and_u64(&v->events, ~EV_IRQ);
 	vector = vlapic_pending(&v->lapic);
-	if (vector < 0 && !irq_extint_pending(v)) {
+	if (vector < 0 && !irq_extint_pending(v) && !v->deferred.valid) {
 		virt->irq_window(&v->arch, false);
 		return;
 	}
@@ -186,7 +191,11 @@ static void events_irq(struct vcpu *v)
 		virt->irq_window(&v->arch, true);
 		return;
 	}
-	if (irq_extint_pending(v))
+	if (unlikely(v->deferred.valid)) {
+		v->arch.inject = v->deferred;
+		v->deferred.valid = false;
+		vector = -1;
+	} else if (irq_extint_pending(v))
 		vector = irq_extint_ack(v);
 	else
 		vlapic_ack(&v->lapic, (uint8_t)vector);
@@ -199,6 +208,17 @@ static void events_irq(struct vcpu *v)
 	} else {
 		virt->irq_window(&v->arch, false);
 	}
+}
+
+/* The trap after an instruction that ran with TF set (SDM vol. 3, 17.3.1.4). */
+static void single_step(struct vcpu *v)
+{
+	struct guest_state s;
+
+	virt->get_state(&v->arch, &s);
+	s.dr6 |= DR6_BS;
+	virt->set_state(&v->arch, &s);
+	vcpu_exception(v, EXC_DB, false, 0);
 }
 
 /* INIT, SIPI, stop: rare, and they may change v->state. */
@@ -236,7 +256,7 @@ void vcpu_events(struct vcpu *v)
 	if (unlikely(events & EV_STEP)) {
 		atomic_and_u64(&v->events, ~EV_STEP);
 		if (!v->arch.inject.valid)
-			vcpu_exception(v, EXC_DB, false, 0);
+			single_step(v);
 	}
 	if (unlikely(events & EV_NMI))
 		events_nmi(v);

@@ -62,7 +62,6 @@ enum vcpu_state {
 #define EV_SIPI BIT(3)
 #define EV_STOP BIT(4)
 #define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
-#define EV_DF	BIT(6) /* inject holds an event that vm/ itself made: do not merge another */
 
 #define FETCH_LEVELS 4
 
@@ -103,6 +102,7 @@ struct vcpu {
 	uint64_t tsc_aux;
 	void *xstate; /* XSAVE area while another vCPU has the registers */
 	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
+	struct event deferred; /* an interrupt whose delivery faulted: it follows the fault */
 	struct fetch_cache fetch;
 	bool gpa_known; /* the exit's GPA is that of the emulated instruction's only operand */
 	struct vcpu_stats stats;
