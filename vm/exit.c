@@ -44,6 +44,10 @@ uint8_t exit_insn_len(struct vcpu *v)
 	if (!n)
 		return 0;
 	err = insn_decode(&insn, bytes, n, vcpu_mode(v));
+	if (err == -EINVAL) { /* what the processor let pass, a LOCK prefix for one */
+		vcpu_ud(v);
+		return 0;
+	}
 	if (err || !insn_fits(&insn, x->kind)) {
 		vm_stop(v, "exit %u, but the instruction there is another (%02x %02x %02x, %d)", x->kind,
 			bytes[0], bytes[1], bytes[2], err);
@@ -217,7 +221,14 @@ const char *exit_name(uint32_t kind)
 	return kind < EXIT_KIND_COUNT ? names[kind] : "?";
 }
 
+/* Kinds whose handler changes registers and then skips: the length must be known before, fetching it may fault. */
+#define KINDS_WITH_LENGTH                                                                           \
+	(BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_PAUSE) | BIT(EXIT_INVD) | BIT(EXIT_RDTSC) | \
+	 BIT(EXIT_HYPERCALL) | BIT(EXIT_MSR) | BIT(EXIT_XSETBV))
+
 void exit_handle(struct vcpu *v)
 {
+	if (BIT(v->arch.exit.kind) & KINDS_WITH_LENGTH && !exit_insn_len(v))
+		return;
 	handlers[v->arch.exit.kind](v);
 }
