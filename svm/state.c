@@ -3,6 +3,7 @@
 
 #include "arch/cpu.h"
 #include "arch/msr.h"
+#include "arch/percpu.h"
 #include "svm/svm.h"
 
 /* Segment registers in the VMCB, by enum seg_reg. */
@@ -90,6 +91,14 @@ uint64_t svm_get_cr(struct vcpu_arch *v, uint32_t num)
 	}
 }
 
+/* VMRUN loads CR2 (APM vol. 2, 15.5.1), on Bochs it does not: there it is the register that counts. */
+static void cr2_set(struct vcpu_arch *v, uint64_t value)
+{
+	vmcb_of(v)->cr2 = value;
+	if (this_cpu()->loaded == v)
+		cr2_write(value);
+}
+
 /* Writing CR0, CR3 or CR4 from outside must drop translations as the guest's own write would have. */
 void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 {
@@ -97,7 +106,7 @@ void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 
 	switch (num) {
 	case 0: c->cr0 = value; break;
-	case 2: c->cr2 = value; break;
+	case 2: cr2_set(v, value); break;
 	case 3: c->cr3 = value; break;
 	default: c->cr4 = value; break;
 	}

@@ -86,6 +86,7 @@ static void asid_assign(struct vcpu_arch *v, struct vmcb *c, uint32_t cpu)
 void svm_vcpu_load(struct vcpu_arch *v)
 {
 	vmcb_of(v)->clean = 0;
+	cr2_write(vmcb_of(v)->cr2);
 	dr0_write(v->dr[0]);
 	dr1_write(v->dr[1]);
 	dr2_write(v->dr[2]);
