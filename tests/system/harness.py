@@ -44,6 +44,7 @@ class Case:
     code: int = bhrun.PASS
     expect: tuple = ()
     forbid: tuple = ()
+    words: dict = dataclasses.field(default_factory=dict)  # machine: {word: text} for @config there
     prepare: object = None  # called with the case's folder before the start; returns {word: text} for @config
     script: object = None  # called with the running machine and the Run; raises Failure
     check: object = None  # called with the finished Run; raises Failure
@@ -152,6 +153,7 @@ def perform(run):
     """Runs one case on one machine, in a folder of its own; raises Failure or an error of bhrun."""
     case = run.case
     run.words["work"] = run.work
+    run.words.update(case.words.get(run.machine, {}))
     if case.prepare:
         run.words.update(case.prepare(run.work) or {})
     iso = None if run.machine == BARE else make_image(run)

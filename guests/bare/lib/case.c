@@ -45,8 +45,14 @@ bool case_wanted(const char *name)
 {
 	static char list[NAMES];
 	static bool read;
+	static char left_out[NAMES];
+	static bool left_out_read;
 	const char *only = list_of("only", list, &read);
 
+	if (list_has(list_of("skip", left_out, &left_out_read), name)) {
+		print("case %s: left out\n", name);
+		return false;
+	}
 	return !*only || list_has(only, name);
 }
 

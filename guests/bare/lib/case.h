@@ -20,7 +20,7 @@ bool case_fail(const char *fmt, ...) PRINTF(1, 2);
  */
 void case_report(const char *name, bool passed);
 
-/* Is the case to be run? With only=NAME,… on the command line, only those are. */
+/* Is the case to be run? Not if it is named in skip= on the command line; with only=NAME,… only those are. */
 bool case_wanted(const char *name);
 
 void cases_run(const struct test_case *cases, uint32_t count);
