@@ -34,10 +34,9 @@ int irq_bind(struct irq_source *source, struct cpu *cpu)
 
 void irq_unbind(struct irq_source *source)
 {
-	if (!source->cpu)
-		return;
 	lock_acquire(&bind_lock);
-	__atomic_store_n(&source->cpu->irq[source->vector], NULL, __ATOMIC_RELEASE);
+	if (source->cpu)
+		__atomic_store_n(&source->cpu->irq[source->vector], NULL, __ATOMIC_RELEASE);
 	source->cpu = NULL;
 	lock_release(&bind_lock);
 }

@@ -41,6 +41,7 @@
 #define ICR_ASSERT	  0x4000
 #define ICR_OTHERS	  0xc0000
 #define ICR_SPINS	  100000
+#define TICKS_MAX	  BIT(31) /* its product with tick_mul fits 64 bits even where the timer is the faster */
 #define CPUID1_ECX_X2APIC BIT(21)
 #define CPUID1_ECX_DEADLINE BIT(24)
 
@@ -184,7 +185,7 @@ void lapic_timer_arm(uint64_t tsc)
 	now = tsc_read();
 	ticks = tsc > now ? tsc - now : 1;
 	/* Far deadlines fire early, at the counter's range, and are armed again by the timer heap. */
-	ticks = min_u64(ticks, UINT32_MAX) * tick_mul >> 32;
+	ticks = min_u64(ticks, TICKS_MAX) * tick_mul >> 32;
 	reg_write(APIC_LVT_TIMER, VECTOR_TIMER);
 	reg_write(APIC_TIMER_INIT, (uint32_t)min_u64(max_u64(ticks + 1, 1), UINT32_MAX));
 }

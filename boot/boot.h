@@ -37,8 +37,8 @@ int module_index(const char *name);
 /* --- boot/smp.c --- */
 /* Start every other CPU of the MADT; those that do not start are named and left out. */
 void smp_start(void);
-/* A CPU's number: its place among the MADT's enabled ones. */
-uint32_t smp_index(uint32_t apic_id);
+/* A CPU's number: its place among the MADT's enabled ones; -ENOENT: it is none of them. */
+int smp_index(uint32_t apic_id);
 /* Its area, host control block and scheduler; NULL: out of frames. */
 struct cpu *smp_cpu_make(uint32_t index, uint32_t apic_id);
 /* Wait, bounded, until all of them have left the start-up code for good. */

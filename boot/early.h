@@ -4,6 +4,7 @@
 #ifndef BOOT_EARLY_H
 #define BOOT_EARLY_H
 
+#include "arch/log.h"
 #include "drivers/uart.h"
 #include "lib/types.h"
 
@@ -15,6 +16,8 @@ void early_console(void);
 void early_paged(void);
 /* Nothing works yet, but a sentence must be seen: EGA text through the boot tables. */
 void early_screen(void);
+
+extern struct log_sink early_screen_sink;
 
 /* The hypervisor's serial port; dead if there is none. */
 extern struct uart console_uart;

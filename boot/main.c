@@ -235,6 +235,9 @@ static NORETURN __attribute__((noinline)) void boot_go(void)
 {
 	memset(image_inittext_end, 0, (uint64_t)(image_end - image_inittext_end));
 	paging_unmap((uint64_t)image_data_end, (uint64_t)(image_end - image_data_end));
+	/* From its first instruction on the screen is the service guest's. */
+	log_sink_remove(&early_screen_sink);
+	screen_off();
 	build_start();
 	cpu_run_all();
 	cpu_run();
@@ -285,7 +288,8 @@ static INIT void boot_continue(void)
 	smp_start();
 	platform_machine_init(&boot_acpi);
 	if (irq_machine_init(&boot_acpi))
-		boot_refuse("out of frames for the I/O APICs.");
+		boot_refuse("this machine has more I/O APICs than this version can hold (%u), or no frames are left.",
+			    VM_IOAPICS);
 	machine_power_init(&boot_acpi, boot_config.on_end);
 	console_init(&console_uart);
 	clock_init();
@@ -300,9 +304,12 @@ static INIT void boot_continue(void)
 static INIT void boot_cpu_make(void)
 {
 	uint32_t id = lapic_id();
-	uint32_t index = smp_index(id);
-	struct cpu *cpu = smp_cpu_make(index, id);
+	int index = smp_index(id);
+	struct cpu *cpu;
 
+	if (index < 0)
+		boot_refuse("the firmware's MADT does not list the boot processor (APIC id %u).", id);
+	cpu = smp_cpu_make((uint32_t)index, id);
 	if (!cpu)
 		boot_refuse("out of frames for the boot CPU; raise [system] reserve.");
 	cpu->online = true;

@@ -28,6 +28,7 @@ extern uint8_t ap_start[], ap_params[], ap_end[];
 #define ONLINE_WAIT_MS 2000 /* generous: emulated processors share few real ones */
 #define SKEW_ROUNDS    8
 #define TRAMPOLINE_TABLES 4 /* one a level */
+#define APIC_ID_MAX 254 /* of 8-bit destinations in I/O APICs and messages; 255 is everybody */
 
 static struct {
 	uint64_t ask, answer; /* rounds asked for and answered, of the skew measurement */
@@ -138,16 +139,16 @@ static INIT bool ap_start_one(struct cpu *cpu, uint64_t page, hpa_t cr3)
 	return skew_measure(cpu) && !ap_error;
 }
 
-INIT uint32_t smp_index(uint32_t apic_id)
+INIT int smp_index(uint32_t apic_id)
 {
-	uint32_t index = 0;
+	int index = 0;
 
 	for (uint32_t i = 0; i < boot_acpi.cpu_count; i++) {
 		if (boot_acpi.cpus[i].apic_id == apic_id)
-			return index;
+			return boot_acpi.cpus[i].enabled ? index : -ENOENT;
 		index += boot_acpi.cpus[i].enabled;
 	}
-	return 0;
+	return -ENOENT;
 }
 
 INIT struct cpu *smp_cpu_make(uint32_t index, uint32_t apic_id)
@@ -193,7 +194,12 @@ INIT void smp_start(void)
 
 		if (!c->enabled || c->apic_id == bsp)
 			continue;
-		cpu = smp_cpu_make(smp_index(c->apic_id), c->apic_id);
+		if (c->apic_id > APIC_ID_MAX) {
+			log_error("CPU with APIC id %u is left out: interrupts reach ids up to %u only", c->apic_id,
+				  APIC_ID_MAX);
+			continue;
+		}
+		cpu = smp_cpu_make((uint32_t)smp_index(c->apic_id), c->apic_id);
 		if (!cpu)
 			boot_refuse("out of frames for APIC id %u; raise [system] reserve.", c->apic_id);
 		if (!ap_start_one(cpu, page, trampoline_tables(page, frames, pa))) {

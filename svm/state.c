@@ -70,6 +70,7 @@ void svm_set_state(struct vcpu_arch *v, const struct guest_state *s)
 	c->g_pat = s->pat;
 	c->dbgctl = s->debugctl;
 	c->int_shadow = 0;
+	svm_nmi_reset(v);
 	c->clean = 0;
 	v->flush = true;
 }

@@ -38,6 +38,9 @@ void svm_tsc_changed(struct vcpu_arch *v);
 /* vcpu.c: the intercepted IRET of an NMI handler is about to be executed. */
 void svm_iret_seen(struct vcpu_arch *v);
 
+/* vcpu.c: NMIs are not blocked any more. */
+void svm_nmi_reset(struct vcpu_arch *v);
+
 /* exit.c: fill in v->exit from the VMCB. */
 void svm_exit_translate(struct vcpu_arch *v);
 

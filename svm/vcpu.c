@@ -232,3 +232,9 @@ void svm_iret_seen(struct vcpu_arch *v)
 	vmcb_of(v)->intercept[ICPT_MISC1] &= ~ICPT1_IRET;
 	vmcb_of(v)->clean &= ~CLEAN_INTERCEPTS;
 }
+
+void svm_nmi_reset(struct vcpu_arch *v)
+{
+	*own_of(v) = (struct svm_own){0};
+	vmcb_of(v)->intercept[ICPT_MISC1] &= ~ICPT1_IRET;
+}

@@ -243,12 +243,11 @@ INIT int build_vms(const struct build_input *in)
 			if (err) {
 				log_error("vm %s: cannot be built (%d): too little memory, or [system] reserve too small",
 					  in->config->vms[i].name, err);
-				if (vm)
-					vm->ended = true;
+				vm_not_started(vm);
 				continue;
 			}
 			if (vm_load(vm, in))
-				vm->ended = true;
+				vm_not_started(vm);
 			else
 				started++;
 		}

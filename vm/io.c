@@ -49,7 +49,7 @@ const struct mmio_range *mmio_find(const struct vm *vm, uint64_t gpa)
 	return NULL;
 }
 
-static const struct port_range *port_find(const struct vm *vm, uint16_t port)
+const struct port_range *port_find(const struct vm *vm, uint16_t port)
 {
 	for (uint32_t i = 0; i < vm->port_count; i++) {
 		if (port >= vm->ports[i].first && port <= vm->ports[i].last)

@@ -25,7 +25,7 @@
 #define RIGHTS_ALL	(NESTED_R | NESTED_W | NESTED_X)
 
 static struct mtrr_state mtrr;
-static uint64_t ram_end; /* end of the machine's RAM and of the first 4 GiB */
+static uint64_t mapped_to; /* the service guest's identity map was made up to here at boot */
 
 /* The map that the guest being loaded is told. */
 static struct load_range told[MEM_MAP_MAX] INITBSS;
@@ -91,7 +91,7 @@ static INIT int service_run(void *arg, hpa_t base, uint64_t size, uint16_t owner
 
 static INIT int service_fill(struct vm *vm, const struct build_input *in)
 {
-	uint64_t limit = BIT(memory_phys_bits());
+	uint64_t limit = BIT(memory_phys_bits()), ram_end;
 	int err;
 
 	ram_end = HIGH_RAM;
@@ -101,24 +101,57 @@ static INIT int service_fill(struct vm *vm, const struct build_input *in)
 	/* With pages of 1 GiB all that can be addressed costs two tables; else the far holes are mapped on demand. */
 	if (!(cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G) || memory_phys_bits() > 42)
 		limit = min_u64(ram_end, limit);
+	mapped_to = limit;
 	err = identity_map(vm, 0, limit);
 	if (!err)
 		err = frame_for_each(service_run, vm);
-	for (uint32_t i = 0; i < vm->mmio_count && !err; i++) {
-		uint64_t first = ALIGN_DOWN(vm->mmio[i].first, PAGE_SIZE);
+	for (uint32_t i = 0; i < vm->mmio_count && !err; i++)
+		err = memory_hide(vm, vm->mmio[i].first, vm->mmio[i].last);
+	for (uint32_t i = 0; i < vm->hole_count && !err; i++) {
+		const struct vm_hole *h = &vm->holes[i];
 
-		err = nested_unmap(&vm->nested, GPA(first), ALIGN_UP(vm->mmio[i].last + 1, PAGE_SIZE) - first);
+		err = nested_unmap(&vm->nested, GPA(h->first), h->last + 1 - h->first);
 	}
 	return err;
 }
 
+/* The first hole that [@first, @last] touches, or NULL. Short: there are as many as MSI-X tables and chips. */
+static struct vm_hole *hole_find(struct vm *vm, uint64_t first, uint64_t last)
+{
+	for (uint32_t i = 0; i < vm->hole_count; i++) {
+		if (first <= vm->holes[i].last && vm->holes[i].first <= last)
+			return &vm->holes[i];
+	}
+	return NULL;
+}
+
+static int hole_add(struct vm *vm, uint64_t first, uint64_t last, bool trap)
+{
+	if (vm->hole_count == VM_HOLES)
+		return -ENOSPC;
+	vm->holes[vm->hole_count++] = (struct vm_hole){first, last, trap};
+	return 0;
+}
+
+INIT int memory_hide(struct vm *vm, uint64_t first, uint64_t last)
+{
+	return hole_add(vm, ALIGN_DOWN(first, PAGE_SIZE), ALIGN_UP(last + 1, PAGE_SIZE) - 1, false);
+}
+
+/* Only what service_fill left out, and only as much as touches no hole. */
 bool memory_fault(struct vm *vm, uint64_t gpa)
 {
-	uint64_t base = ALIGN_DOWN(gpa, PAGE_SIZE_2M);
+	uint64_t size = PAGE_SIZE_2M, base = ALIGN_DOWN(gpa, size);
 
-	if (!vm->service || base < ram_end || base >= BIT(memory_phys_bits()) || mmio_find(vm, gpa))
+	if (!vm->service || gpa < mapped_to || gpa >= BIT(memory_phys_bits()))
 		return false;
-	return identity_map(vm, base, PAGE_SIZE_2M) == 0;
+	if (hole_find(vm, base, base + size - 1)) {
+		size = PAGE_SIZE;
+		base = ALIGN_DOWN(gpa, size);
+		if (hole_find(vm, base, base + size - 1))
+			return false;
+	}
+	return identity_map(vm, base, size) == 0;
 }
 
 /* --- isolated VMs --- */
@@ -323,23 +356,52 @@ void memory_flush(struct vm *vm)
 	}
 }
 
-int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on)
+/* Is every page of it plain device memory, or nothing, that the guest may reach now? */
+static bool trappable(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-	int err = 0;
-
-	if (!IS_ALIGNED(gpa, PAGE_SIZE) || !IS_ALIGNED(len, PAGE_SIZE) || range_wraps(gpa, len) ||
-	    gpa + len > BIT(memory_phys_bits()))
-		return -EPERM;
+	if (!IS_ALIGNED(gpa, PAGE_SIZE) || !IS_ALIGNED(len, PAGE_SIZE) || !len || range_wraps(gpa, len) ||
+	    gpa + len > BIT(memory_phys_bits()) || hole_find(vm, gpa, gpa + len - 1))
+		return false;
 	for (uint64_t at = gpa; at < gpa + len; at += PAGE_SIZE) {
 		uint16_t owner = frame_owner(HPA(at));
+		hpa_t hpa;
 
 		if (owner != OWNER_NONE && owner != OWNER_RESERVED)
-			return -EPERM;
+			return false;
+		/* an overlay page is somewhere else */
+		if (!nested_translate(&vm->nested, GPA(at), NESTED_R, &hpa, NULL) && hpa.v != at)
+			return false;
 	}
-	if (on)
-		err = nested_unmap(&vm->nested, GPA(gpa), len);
-	else
-		err = identity_map(vm, gpa, len);
-	memory_flush(vm);
+	return true;
+}
+
+static int trap_on(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	int err = trappable(vm, gpa, len) ? hole_add(vm, gpa, gpa + len - 1, true) : -EPERM;
+
+	if (err)
+		return err;
+	err = nested_unmap(&vm->nested, GPA(gpa), len);
+	if (err)
+		vm->hole_count--;
+	return err;
+}
+
+static int trap_off(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	struct vm_hole *h = len ? hole_find(vm, gpa, gpa + len - 1) : NULL;
+
+	if (!h || !h->trap || h->first != gpa || h->last != gpa + len - 1)
+		return -EPERM;
+	*h = vm->holes[--vm->hole_count];
+	return identity_map(vm, gpa, len);
+}
+
+int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on)
+{
+	int err = on ? trap_on(vm, gpa, len) : trap_off(vm, gpa, len);
+
+	if (!err)
+		memory_flush(vm);
 	return err;
 }

@@ -26,6 +26,11 @@ void memory_load_target(struct vm *vm, const struct build_input *in, struct load
 int memory_give_temporary(struct vm *vm, const struct build_input *in);
 
 /*
+ * The service guest never sees what is at [@first, @last]: reads give ones unless a handler is there. Boot. 0, -ENOSPC.
+ */
+int memory_hide(struct vm *vm, uint64_t first, uint64_t last);
+
+/*
  * Make accesses of the service guest to [@gpa, @gpa + @len) exit, or let them through again. 0; -EPERM: not device
  * memory in its hands. Any exit.
  */

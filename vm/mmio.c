@@ -22,12 +22,14 @@ static void device_access(struct vcpu *v, uint64_t gpa, uint8_t size, bool write
 {
 	const struct mmio_range *r;
 
-	if (v->vm->service && platform_mmio(v->vm, gpa, size, write, value))
-		return;
 	r = mmio_find(v->vm, gpa);
-	if (r && gpa + size - 1 <= r->last)
+	if (r && gpa + size - 1 <= r->last) {
 		r->fn(v, r->arg, gpa, size, write, value);
-	else if (!write)
+		return;
+	}
+	if (!r && v->vm->service && platform_mmio(v->vm, gpa, size, write, value))
+		return;
+	if (!write)
 		*value = ~0ULL;
 }
 
@@ -255,6 +257,11 @@ static void emulate_stop(struct vcpu *v, const uint8_t *bytes, uint32_t n, const
 	vm_stop(v, "%s:%s", why, text);
 }
 
+static bool is_port_string(const struct insn *i)
+{
+	return i->op == OP_INS || i->op == OP_OUTS;
+}
+
 static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 {
 	struct insn insn;
@@ -277,6 +284,10 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 		emulate_stop(v, bytes, n, "an instruction that the emulator does not cover");
 		return;
 	}
+	/* Another thread of the guest may have changed the bytes; only what exited by I/O has had its rights checked. */
+	if (is_port_string(&insn) != (v->arch.exit.kind == EXIT_IO) ||
+	    (is_port_string(&insn) && (uint16_t)v->arch.gpr[RDX] != v->arch.exit.info.io.port))
+		return;
 	v->gpa_known = v->arch.exit.kind == EXIT_NPF && !(insn.flags & (INSN_STRING | INSN_STACK));
 	switch (emulate(&ops, v, &cpu, &insn)) {
 	case EMU_DONE:
@@ -310,8 +321,12 @@ void exit_npf(struct vcpu *v)
 {
 	const struct exit *x = &v->arch.exit;
 	uint64_t gpa = x->info.npf.gpa.v;
+	hpa_t hpa;
 
 	if (memory_fault(v->vm, gpa))
+		return;
+	/* Another CPU has mapped it meanwhile. */
+	if (!(x->info.npf.access & NPF_PRESENT) && !nested_translate(&v->vm->nested, GPA(gpa), NESTED_R, &hpa, NULL))
 		return;
 	if (x->interrupted.valid) {
 		vm_stop(v, "event %u was delivered through guest-physical %#lx, where it has no memory",

@@ -26,11 +26,24 @@ struct msi_source {
 static struct msi_source *sources;
 static uint32_t source_count;
 
+/* Taken in interrupts, and inside the VM's PCI lock. */
+static struct lock lock;
+
 static void fire(struct msi_source *s, uint32_t which)
 {
+	struct vm *vm;
+	uint64_t addr;
+	uint32_t data;
+
+	lock_acquire(&lock);
 	if (which == s->active)
 		irq_unbind(&s->vector[which ^ 1]);
-	irq_message(s->vm, s->addr, s->data);
+	vm = s->vm;
+	addr = s->addr;
+	data = s->data;
+	lock_release(&lock);
+	if (vm)
+		irq_message(vm, addr, data);
 }
 
 static void fire_0(struct irq_source *v)
@@ -68,8 +81,16 @@ static struct msi_source *source_take(struct vm *vm, uint32_t *cookie)
 	return NULL;
 }
 
-int msi_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint64_t *phys_addr,
-	     uint32_t *phys_data)
+static void source_release(struct msi_source *s, uint32_t *cookie)
+{
+	irq_unbind(&s->vector[0]);
+	irq_unbind(&s->vector[1]);
+	s->vm = NULL;
+	*cookie = 0;
+}
+
+static int source_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint64_t *phys_addr,
+		       uint32_t *phys_data)
 {
 	struct msi_source *s = source_take(vm, cookie);
 	struct cpu *cpu = irq_message_cpu(vm, addr);
@@ -85,7 +106,7 @@ int msi_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint
 		if (!irq_bind(&s->vector[other], cpu))
 			s->active = other;
 		else if (!s->vector[s->active].cpu) {
-			msi_unbind(vm, cookie);
+			source_release(s, cookie);
 			return -ENOSPC;
 		}
 	}
@@ -94,16 +115,23 @@ int msi_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint
 	return 0;
 }
 
+int msi_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint64_t *phys_addr,
+	     uint32_t *phys_data)
+{
+	int err;
+
+	lock_acquire(&lock);
+	err = source_bind(vm, cookie, addr, data, phys_addr, phys_data);
+	lock_release(&lock);
+	return err;
+}
+
 void msi_unbind(struct vm *vm, uint32_t *cookie)
 {
-	struct msi_source *s;
-
 	(void)vm;
 	if (!*cookie)
 		return;
-	s = &sources[*cookie - 1];
-	irq_unbind(&s->vector[0]);
-	irq_unbind(&s->vector[1]);
-	s->vm = NULL;
-	*cookie = 0;
+	lock_acquire(&lock);
+	source_release(&sources[*cookie - 1], cookie);
+	lock_release(&lock);
 }

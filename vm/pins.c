@@ -38,7 +38,7 @@ INIT int irq_machine_init(const struct acpi_info *acpi)
 	for (uint32_t i = 0; i < ISA_IRQS; i++)
 		isa_gsi[i] = (uint8_t)acpi_isa_gsi(acpi, (uint8_t)i, &isa_flags[i]);
 	if (acpi->ioapic_count > VM_IOAPICS)
-		log_warn("%u I/O APICs, of which the first %u are used", acpi->ioapic_count, VM_IOAPICS);
+		return -E2BIG;
 	for (uint32_t i = 0; i < acpi->ioapic_count && i < VM_IOAPICS; i++) {
 		volatile void *regs = mmio_map(acpi->ioapics[i].at, PAGE_SIZE);
 

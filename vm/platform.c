@@ -20,6 +20,7 @@
 #define FUNC_FRAMES   6 /* of struct vpci_func */
 #define ENTRY_FRAMES  4 /* of struct vpci_msix_entry */
 #define SEGMENT_BDF   0xffff
+#define ECAM_BUS      MIB /* of configuration space per bus */
 
 static struct vpci pci;
 static struct lock pci_lock;
@@ -185,6 +186,23 @@ static INIT void functions_add(void)
 	log_info("PCI: %u functions", list.count);
 }
 
+/* What no guest may reach although no virtual device stands there. */
+static INIT int chips_hide(struct vm *vm, const struct acpi_info *acpi)
+{
+	int err = 0;
+
+	if (acpi->hpet.v)
+		err = memory_hide(vm, acpi->hpet.v, acpi->hpet.v);
+	if (!err && acpi->lapic.v)
+		err = memory_hide(vm, acpi->lapic.v, acpi->lapic.v);
+	for (uint32_t i = ecam_count; i < acpi->segment_count && !err; i++) {
+		const struct acpi_segment *s = &acpi->segments[i];
+
+		err = memory_hide(vm, s->base.v, s->base.v + ((uint64_t)s->last_bus + 1) * ECAM_BUS - 1);
+	}
+	return err;
+}
+
 INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 {
 	struct vpci_func *funcs = pool_alloc(&vm->quota, FUNC_FRAMES, NULL);
@@ -201,7 +219,8 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 				    segments_kept[i].first_bus, segments_kept[i].last_bus);
 	if (!err)
 		err = port_add(vm, PORT_CONFIG, PORT_CONFIG_END, config_port, NULL);
-	(void)acpi;
+	if (!err)
+		err = chips_hide(vm, acpi);
 	return err;
 }
 

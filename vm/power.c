@@ -79,16 +79,48 @@ static void request(void *arg, enum power_request what, const char *how)
 		log_warn("vm %s: sleep refused (%s): waking up would leave the hypervisor", asking->vm->name, how);
 }
 
+static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value);
+
+/* Does part of an access that reaches out of the filter's ports belong to another virtual device? */
+static bool elsewhere(struct vm *vm, uint16_t port, uint8_t size)
+{
+	for (uint32_t i = 0; i < size; i++) {
+		const struct port_range *r = port_find(vm, (uint16_t)(port + i));
+
+		if (r && r->fn != power_port)
+			return true;
+	}
+	return false;
+}
+
+/* Byte by byte: to the virtual device that is there, or to nobody. */
+static uint32_t other_access(uint16_t port, uint8_t size, bool in, uint32_t value)
+{
+	uint32_t result = 0;
+
+	for (uint32_t i = 0; i < size; i++) {
+		uint32_t byte = in ? 0xff : value >> 8 * i & 0xff;
+		const struct port_range *r = port_find(asking->vm, (uint16_t)(port + i));
+
+		if (r && r->fn != power_port)
+			r->fn(asking, r->arg, (uint16_t)(port + i), 1, in, &byte);
+		result |= (byte & 0xff) << 8 * i;
+	}
+	return result;
+}
+
 static uint32_t pass_read(void *arg, uint16_t port, uint8_t size)
 {
-	(void)arg;
+	if (elsewhere(arg, port, size))
+		return other_access(port, size, true, 0);
 	return size == 1 ? io_in8(port) : size == 2 ? io_in16(port) : io_in32(port);
 }
 
 static void pass_write(void *arg, uint16_t port, uint8_t size, uint32_t value)
 {
-	(void)arg;
-	if (size == 1)
+	if (elsewhere(arg, port, size))
+		other_access(port, size, false, value);
+	else if (size == 1)
 		io_out8(port, (uint8_t)value);
 	else if (size == 2)
 		io_out16(port, (uint16_t)value);

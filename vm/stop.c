@@ -50,6 +50,13 @@ void vm_stats_log(const struct vm *vm)
 	}
 }
 
+void vm_not_started(struct vm *vm)
+{
+	if (vm)
+		vm->ended = true;
+	atomic_add_u32(&ended_count, 1);
+}
+
 static void vm_ended(struct vm *vm, bool by_itself)
 {
 	uint32_t ended = atomic_add_u32(&ended_count, 1) + 1;

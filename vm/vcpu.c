@@ -7,6 +7,7 @@
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "vm/irq.h"
+#include "vm/power.h"
 #include "vm/vm.h"
 
 #define PAT_RESET	 0x0007040600070406ULL
@@ -45,7 +46,7 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
 
 	if (e->valid && e->type == EVENT_EXC) {
 		if (e->vector == EXC_DF) {
-			vm_stop(v, "triple fault");
+			power_triple_fault(v);
 			return;
 		}
 		if ((contributory(e->vector) && contributory(vector)) ||
@@ -156,6 +157,8 @@ bool vcpu_wakeable(struct vcpu *v)
 		return events & EV_SIPI;
 	if (events & EV_NMI)
 		return true;
+	if (v->state == VCPU_HALTED && !(v->arch.rflags & RFLAGS_IF))
+		return false;
 	return vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v);
 }
 

@@ -22,7 +22,8 @@
 #define VM_PORTS     40 /* port ranges of one VM */
 #define VM_MMIO	     80 /* MMIO ranges of one VM */
 #define VM_EXTENTS   64 /* pieces of RAM of one VM */
-#define VM_IOAPICS   2
+#define VM_HOLES     96
+#define VM_IOAPICS   4
 #define VM_MTRRS     32 /* variable-range MSRs: base and mask of each */
 #define VM_LINE	     160
 #define XSTATE_FRAMES_MAX 4
@@ -111,6 +112,12 @@ struct vcpu {
 /* A physical pin or message that belongs to this VM; see vm/irq.c. */
 struct vm_pin;
 
+/* [first, last]; @trap: made by memory_trap, and undone by it. */
+struct vm_hole {
+	uint64_t first, last;
+	bool trap;
+};
+
 /* Stored for the guest, see vm/mtrr.c. */
 struct vm_mtrrs {
 	uint64_t cap, def_type;
@@ -135,6 +142,10 @@ struct vm {
 	struct mem_range extents[VM_EXTENTS]; /* isolated VMs: RAM, in guest order from GPA 0 */
 	uint32_t extent_count;
 	uint64_t memory;
+
+	/* Guest-physical ranges that are never, or not now, identity-mapped (vm/memory.c). */
+	uint32_t hole_count;
+	struct vm_hole holes[VM_HOLES];
 
 	uint32_t port_count, mmio_count;
 	struct port_range ports[VM_PORTS];
@@ -221,6 +232,8 @@ bool cpuid_has_xsave(void);
 
 /* --- vm/io.c --- */
 void exit_io(struct vcpu *v);
+/* Who is at @port; NULL: nobody. */
+const struct port_range *port_find(const struct vm *vm, uint16_t port);
 /* One access to @vm's port bus, from @v; ports where nobody is leave *@value alone. */
 void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t *value);
 /* At VM creation; ports are then intercepted. 0 or -ENOSPC. */
@@ -237,6 +250,8 @@ void exit_io_string(struct vcpu *v);
 /* --- vm/stop.c --- */
 /* The VM ended with a value: guest's choice. */
 void vm_exit(struct vm *vm, uint32_t value);
+/* It could not be built (NULL where there is not even that much): counts as ended. Boot. */
+void vm_not_started(struct vm *vm);
 /* Exits by kind, to the log at debug level. */
 void vm_stats_log(const struct vm *vm);
 /* The VM is stopped for what its vCPU @v did; says reason, RIP, exit. The guest's fault, never ours. */
