@@ -196,10 +196,13 @@ static const struct row row_unknown = {EXIT_UNKNOWN, ROW_QUAL, NULL};
  * IDT-vectoring information (28.2.4). INT n, INT3, INTO and INT1 are executed again instead of injected: RIP still
  * points at them.
  */
-static void interrupted_fill(struct event *e, uint64_t info)
+static void interrupted_read(struct event *e)
 {
+	uint64_t info = vmcs_read(VMCS_IDT_INFO);
 	uint8_t type = INTR_TYPE(info);
 
+	if (likely(!(info & INTR_VALID)))
+		return;
 	e->valid = type == EVENT_INTR || type == EVENT_NMI || type == EVENT_EXC;
 	e->vector = info & INTR_VECTOR;
 	e->type = type;
@@ -218,19 +221,20 @@ void vmx_exit_translate(struct vcpu_arch *v)
 	struct exit *x = &v->exit;
 	uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
 	const struct row *row = row_find(reason & REASON_BASIC);
+	uint8_t fields = row->fields;
 
 	x->reason = reason;
 	x->kind = row->kind;
-	x->len = row->fields & ROW_LEN ? (uint8_t)vmcs_read(VMCS_EXIT_LEN) : 0;
-	x->qual = row->fields & ROW_QUAL ? vmcs_read(VMCS_QUALIFICATION) : 0;
+	x->len = 0;
+	x->qual = 0;
 	x->qual2 = 0;
 	x->interrupted.valid = false;
-	if (row->fields & ROW_CUT) {
-		uint64_t info = vmcs_read(VMCS_IDT_INFO);
-
-		if (unlikely(info & INTR_VALID))
-			interrupted_fill(&x->interrupted, info);
-	}
+	if (fields & ROW_LEN)
+		x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
+	if (fields & ROW_QUAL)
+		x->qual = vmcs_read(VMCS_QUALIFICATION);
+	if (fields & ROW_CUT)
+		interrupted_read(&x->interrupted);
 	if (row->fill)
 		row->fill(v);
 }

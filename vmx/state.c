@@ -190,25 +190,15 @@ static void set_fields(const struct guest_state *s)
 	vmcs_write(VMCS_ENTRY_INTR, 0);
 }
 
-static void set_registers(struct vcpu_arch *v, const struct guest_state *s)
-{
-	struct vmx_own *own = own_of(v);
-
-	v->rip = own->rip = s->rip;
-	v->gpr[RSP] = own->rsp = s->rsp;
-	v->rflags = own->rflags = s->rflags;
-	vmcs_write(VMCS_GUEST_RIP, s->rip);
-	vmcs_write(VMCS_GUEST_RSP, s->rsp);
-	vmcs_write(VMCS_GUEST_RFLAGS, s->rflags);
-}
-
 void vmx_set_state(struct vcpu_arch *v, const struct guest_state *s)
 {
 	bool borrowed = vmx_borrow(v);
 
 	set_fields(s);
-	set_registers(v, s);
 	vmx_release(v, borrowed);
+	v->rip = s->rip;
+	v->gpr[RSP] = s->rsp;
+	v->rflags = s->rflags;
 	vmx_set_cr(v, 2, s->cr2);
 	if (vmx_is_loaded(v))
 		dr6_write(s->dr6);

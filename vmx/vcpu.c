@@ -48,7 +48,7 @@ static uint64_t eptp_of(const struct vm_arch *vm)
 	       (vmx_ctl.ept_cap & EPT_CAP_AD ? EPTP_AD : 0);
 }
 
-static void flush_vm(const struct vm_arch *vm)
+static __attribute__((noinline)) void flush_vm(const struct vm_arch *vm)
 {
 	invept(vmx_ctl.ept_cap & EPT_CAP_INVEPT_SINGLE ? INV_SINGLE : INV_ALL, eptp_of(vm));
 }
@@ -243,7 +243,7 @@ static void blocking_fit(const struct event *e)
 }
 
 /* 25.8.3. In real-address mode no exception delivers an error code, and injecting one is refused (27.2.1.3). */
-static void event_write(const struct event *e)
+static __attribute__((noinline)) void event_write(const struct event *e)
 {
 	uint64_t info = e->vector | (uint64_t)e->type << INTR_TYPE_SHIFT | INTR_VALID;
 
@@ -257,56 +257,41 @@ static void event_write(const struct event *e)
 	blocking_fit(e);
 }
 
-static void registers_write(struct vcpu_arch *v, struct vmx_own *own)
+/* Not entered: somebody wants this CPU first, as if an interrupt had come, and the event waits; or refused. */
+static __attribute__((noinline, cold)) void not_entered(struct vcpu_arch *v, uint32_t why)
 {
-	if (v->rip != own->rip)
-		vmcs_write(VMCS_GUEST_RIP, v->rip);
-	if (unlikely(v->gpr[RSP] != own->rsp))
-		vmcs_write(VMCS_GUEST_RSP, v->gpr[RSP]);
-	if (unlikely(v->rflags != own->rflags))
-		vmcs_write(VMCS_GUEST_RFLAGS, v->rflags);
+	if (why == VMX_REQUESTED) {
+		vmcs_write(VMCS_ENTRY_INTR, 0);
+		v->exit.kind = EXIT_INTR;
+		v->exit.interrupted.valid = false;
+		return;
+	}
+	v->inject.valid = false;
+	vmx_exit_refused(v);
 }
 
-static void registers_read(struct vcpu_arch *v, struct vmx_own *own)
-{
-	v->rip = own->rip = vmcs_read(VMCS_GUEST_RIP);
-	v->gpr[RSP] = own->rsp = vmcs_read(VMCS_GUEST_RSP);
-	v->rflags = own->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-}
-
-/* Somebody wants this CPU: as if an interrupt had come. The event waits in v->inject. */
-static void run_put_off(struct vcpu_arch *v, struct vmx_own *own)
-{
-	own->rip = v->rip;
-	own->rsp = v->gpr[RSP];
-	own->rflags = v->rflags;
-	vmcs_write(VMCS_ENTRY_INTR, 0);
-	v->exit.kind = EXIT_INTR;
-	v->exit.interrupted.valid = false;
-}
-
+/* The path of every exit: counted in instructions. */
 void vmx_run(struct vcpu_arch *v)
 {
-	struct vmx_own *own = own_of(v);
 	uint32_t entered;
 
 	if (unlikely(v->flush) && atomic_xchg_bool(&v->flush, false))
 		flush_vm(v->vm);
-	if (v->inject.valid)
+	if (unlikely(v->inject.valid))
 		event_write(&v->inject);
-	registers_write(v, own);
+	vmcs_write(VMCS_GUEST_RIP, v->rip);
+	vmcs_write(VMCS_GUEST_RSP, v->gpr[RSP]);
+	vmcs_write(VMCS_GUEST_RFLAGS, v->rflags);
 	entered = vmx_enter(v->gpr, v->launched);
-	if (unlikely(entered == VMX_REQUESTED)) {
-		run_put_off(v, own);
+	if (unlikely(entered != VMX_EXITED)) {
+		not_entered(v, entered);
 		return;
 	}
 	v->inject.valid = false;
-	if (unlikely(entered == VMX_FAILED)) {
-		vmx_exit_refused(v);
-		return;
-	}
 	v->launched = true;
-	registers_read(v, own);
+	v->rip = vmcs_read(VMCS_GUEST_RIP);
+	v->gpr[RSP] = vmcs_read(VMCS_GUEST_RSP);
+	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	vmx_exit_translate(v);
 }
 

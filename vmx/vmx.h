@@ -34,7 +34,6 @@ enum live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_GS_B
 /* The backend's own frame of a vCPU, at v->priv. */
 struct vmx_own {
 	uint32_t proc;		   /* primary controls, as in the VMCS */
-	uint64_t rsp, rflags, rip; /* as in the VMCS */
 	uint64_t cr2, dr6;	   /* while not loaded */
 	uint64_t live[LIVE_COUNT]; /* while not loaded */
 	uint32_t insn_error;	   /* of the last refused VMLAUNCH or VMRESUME (31.4) */
@@ -45,12 +44,12 @@ static inline struct vmx_own *own_of(const struct vcpu_arch *v)
 	return v->priv;
 }
 
-/* Fields of the current VMCS. One that does not exist reads as 0, and a write to it does nothing. */
+/* Fields of the current VMCS, which must exist on this processor: one that does not reads as anything. */
 static inline uint64_t vmcs_read(uint64_t field)
 {
-	uint64_t value = 0;
+	uint64_t value;
 
-	__asm__ volatile("vmread %1, %0" : "+r"(value) : "r"(field) : "cc");
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(field) : "cc");
 	return value;
 }
 
