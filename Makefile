@@ -33,6 +33,9 @@ SANITIZE    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-
 HOST        := -std=gnu11 -O1 -g -DBULKHEAD_HOST -DBULKHEAD_VERSION='"$(VERSION)"' $(INCLUDES) \
                -Wall -Wextra $(WERROR) -MMD -MP $(SANITIZE)
 
+# Sub-makes use all processors unless the user has said how many.
+PARALLEL = --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -173,8 +176,8 @@ $(BUILD)/run.iso: $(ISO_NEEDS)
 # Sub-makes, so that what `deps` and `fetch` bring is there before anything is built.
 .PHONY: run
 run: deps
-	@$(MAKE) --no-print-directory fetch
-	@$(MAKE) --no-print-directory $(BUILD)/run.iso
+	@$(MAKE) $(PARALLEL) fetch
+	@$(MAKE) $(PARALLEL) $(BUILD)/run.iso
 	@tools/run --iso $(BUILD)/run.iso --console terminal --cpus $(CPUS) --memory $(MEMORY) \
 		--firmware $(FIRMWARE) --qemu-args "-nic user,model=e1000e"
 
@@ -182,22 +185,23 @@ run: deps
 
 .PHONY: unit fuzz-smoke system test check bench
 unit:
-	@$(MAKE) --no-print-directory --keep-going unit-programs || true
+	@$(MAKE) $(PARALLEL) --keep-going unit-programs || true
 	@tools/hosttests unit $(UNIT_BINS)
 
 fuzz-smoke:
-	@$(MAKE) --no-print-directory --keep-going fuzz-programs || true
+	@$(MAKE) $(PARALLEL) --keep-going fuzz-programs || true
 	@tools/hosttests fuzz $(FUZZ_BINS)
 
 .PHONY: unit-programs fuzz-programs
 unit-programs: $(UNIT_BINS)
 fuzz-programs: $(FUZZ_BINS)
 
-system: $(BUILD)/bulkhead guests service
+system:
+	@$(MAKE) $(PARALLEL) $(BUILD)/bulkhead guests service
 	@tests/system/run
 
 test: deps
-	@$(MAKE) --no-print-directory fetch
+	@$(MAKE) $(PARALLEL) fetch
 	@tools/tally unit fuzz-smoke system
 
 check:

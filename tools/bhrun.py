@@ -282,8 +282,9 @@ class Machine:
             self.close_port()
             raise RunError("%s is missing: run make deps" % command[0])
         with open(os.path.join(self.work, "emulator.log"), "wb") as log:
+            # The emulator dies with us, whatever ends us.
             self.process = subprocess.Popen(
-                command, cwd=self.work, stdin=stdin, stdout=log if bochs else stdout, stderr=log,
+                ["setpriv", "--pdeathsig", "KILL", "--"] + command, cwd=self.work, stdin=stdin, stdout=log if bochs else stdout, stderr=log,
                 env=dict(os.environ, TERM="vt100", LC_ALL="C"), start_new_session=True)
         self.started = time.monotonic()
         self.reader = threading.Thread(target=self.read_port, daemon=True)
