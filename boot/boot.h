@@ -20,8 +20,12 @@ uint64_t boot_image_size(void);
 NORETURN void boot_refuse(const char *fmt, ...) PRINTF(1, 2);
 
 /* --- boot/memory.c --- */
-/* Choose the pool, move the modules to the store; with the boot tables. Refuses where memory is too small. */
+/*
+ * Choose the pool, move the modules to the store, give the boot loader's RSDP a page in memory; with the boot tables.
+ * Refuses where memory is too small.
+ */
 void memory_place(void);
+extern hpa_t boot_rsdp; /* that page, of type MEM_ACPI in boot_info.map; 0: the boot loader gave no RSDP */
 /* Frame ownership, after the final tables are in use. */
 void memory_claim(void);
 /* A module's content after evacuation. */

@@ -204,14 +204,6 @@ static INIT void admit_all(void)
 		boot_refuse("the configuration does not fit this machine, see above; nothing is started.");
 }
 
-static INIT gpa_t rsdp_place(void)
-{
-	uint8_t rsdp[ACPI_RSDP_MAX];
-
-	(void)rsdp;
-	return GPA(0);
-}
-
 static INIT const struct load_screen *screen_found(void)
 {
 	static struct load_screen screen INITDATA;
@@ -265,7 +257,7 @@ static INIT void vms_build(void)
 		.kept_count = ARRAY_SIZE(kept),
 		.temporary = temporary,
 		.temporary_count = ARRAY_SIZE(temporary),
-		.rsdp = rsdp_place(),
+		.rsdp = GPA(boot_rsdp.v), /* the service guest has RAM where the machine has it */
 	};
 
 	if (build_vms(&in) <= 0)

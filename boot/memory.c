@@ -12,6 +12,7 @@
 #define LOW_LIMIT      (1 * MIB)
 
 struct boot_store boot_store INITDATA;
+hpa_t boot_rsdp INITDATA;
 
 /* The map with everything taken out that must not be overwritten yet. */
 static struct mem_range free_map[MEM_MAP_MAX] INITBSS;
@@ -41,6 +42,25 @@ static INIT uint64_t place(uint64_t size, uint64_t align, uint64_t limit)
 			best = start;
 	}
 	return best;
+}
+
+/*
+ * GRUB passes copies of the RSDP, and a UEFI machine has none where a BIOS keeps it: the service guest is given a page
+ * of its own with one, memory of type ACPI in every map.
+ */
+static INIT void rsdp_place(void)
+{
+	uint64_t at;
+
+	if (!boot_info.rsdp_size)
+		return;
+	at = place(PAGE_SIZE, PAGE_SIZE, IDENTITY_LIMIT);
+	if (!at || mem_map_take(boot_info.map, &boot_info.map_count, MEM_MAP_MAX, HPA(at), PAGE_SIZE, MEM_ACPI))
+		boot_refuse("too little memory: no room for the root of the ACPI tables.");
+	take(HPA(at), PAGE_SIZE);
+	memset((void *)at, 0, PAGE_SIZE);
+	memcpy((void *)at, boot_info.rsdp, boot_info.rsdp_size);
+	boot_rsdp = HPA(at);
 }
 
 /* Modules go, in order and page by page aligned, to a place that none of them occupies now. */
@@ -81,6 +101,7 @@ INIT void memory_place(void)
 		boot_refuse("too little memory: the hypervisor's %lu MiB ([system] reserve) do not fit below 4 GiB.",
 			    reserve / MIB);
 	take(HPA(pool), reserve);
+	rsdp_place();
 	modules_move();
 	pool_init(HPA(pool), reserve);
 }
