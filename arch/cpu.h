@@ -65,9 +65,26 @@
 
 /* Exception vectors (SDM vol. 3, 6.3.1) */
 enum exception {
-	EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6, EXC_NM = 7,
-	EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_MF = 16,
-	EXC_AC = 17, EXC_MC = 18, EXC_XM = 19, EXC_VE = 20, EXC_CP = 21,
+	EXC_DE = 0,
+	EXC_DB = 1,
+	EXC_NMI = 2,
+	EXC_BP = 3,
+	EXC_OF = 4,
+	EXC_BR = 5,
+	EXC_UD = 6,
+	EXC_NM = 7,
+	EXC_DF = 8,
+	EXC_TS = 10,
+	EXC_NP = 11,
+	EXC_SS = 12,
+	EXC_GP = 13,
+	EXC_PF = 14,
+	EXC_MF = 16,
+	EXC_AC = 17,
+	EXC_MC = 18,
+	EXC_XM = 19,
+	EXC_VE = 20,
+	EXC_CP = 21,
 };
 
 struct cpuid_regs {
@@ -78,7 +95,9 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t sub)
 {
 	struct cpuid_regs r;
 
-	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(sub));
 	return r;
 }
 
@@ -95,34 +114,34 @@ static inline void cpu_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
-#define CR_ACCESS(n)                                                                               \
-	static inline uint64_t cr##n##_read(void)                                                  \
-	{                                                                                          \
-		uint64_t value;                                                                    \
-                                                                                                   \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                 \
-		return value;                                                                      \
-	}                                                                                          \
-	static inline void cr##n##_write(uint64_t value)                                           \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                     \
+#define CR_ACCESS(n)                                                               \
+	static inline uint64_t cr##n##_read(void)                                  \
+	{                                                                          \
+		uint64_t value;                                                    \
+                                                                                   \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory"); \
+		return value;                                                      \
+	}                                                                          \
+	static inline void cr##n##_write(uint64_t value)                           \
+	{                                                                          \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");     \
 	}
 CR_ACCESS(0)
 CR_ACCESS(2)
 CR_ACCESS(3)
 CR_ACCESS(4)
 
-#define DR_ACCESS(n)                                                                               \
-	static inline uint64_t dr##n##_read(void)                                                  \
-	{                                                                                          \
-		uint64_t value;                                                                    \
-                                                                                                   \
-		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(value));                              \
-		return value;                                                                      \
-	}                                                                                          \
-	static inline void dr##n##_write(uint64_t value)                                           \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%dr" #n : : "r"(value));                                \
+#define DR_ACCESS(n)                                                  \
+	static inline uint64_t dr##n##_read(void)                     \
+	{                                                             \
+		uint64_t value;                                       \
+                                                                      \
+		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(value)); \
+		return value;                                         \
+	}                                                             \
+	static inline void dr##n##_write(uint64_t value)              \
+	{                                                             \
+		__asm__ volatile("mov %0, %%dr" #n : : "r"(value));   \
 	}
 DR_ACCESS(0)
 DR_ACCESS(1)

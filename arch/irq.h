@@ -7,13 +7,13 @@
 #include "lib/types.h"
 
 /* Vectors 32-47 are where the masked 8259s would deliver; then devices; then our own at the highest priority. */
-#define VECTOR_PIC	 0x20
-#define VECTOR_DEVICE	 0x30
+#define VECTOR_PIC	  0x20
+#define VECTOR_DEVICE	  0x30
 #define VECTOR_DEVICE_END 0xf0
-#define VECTOR_TIMER	 0xf0
-#define VECTOR_IPI	 0xf1
-#define VECTOR_ERROR	 0xfe
-#define VECTOR_SPURIOUS	 0xff
+#define VECTOR_TIMER	  0xf0
+#define VECTOR_IPI	  0xf1
+#define VECTOR_ERROR	  0xfe
+#define VECTOR_SPURIOUS	  0xff
 
 struct cpu;
 

@@ -8,41 +8,42 @@
 #include "arch/paging.h"
 
 /* Register offsets of the page; the x2APIC MSR is 0x800 + offset / 16. SDM vol. 3, table 11-1. */
-#define APIC_ID		0x020
-#define APIC_TPR	0x080
-#define APIC_EOI	0x0b0
-#define APIC_LDR	0x0d0
-#define APIC_SVR	0x0f0
-#define APIC_ESR	0x280
-#define APIC_LVT_CMCI	0x2f0
-#define APIC_ICR	0x300
-#define APIC_ICR_HIGH	0x310
-#define APIC_LVT_TIMER	0x320
+#define APIC_ID		 0x020
+#define APIC_TPR	 0x080
+#define APIC_EOI	 0x0b0
+#define APIC_LDR	 0x0d0
+#define APIC_SVR	 0x0f0
+#define APIC_ESR	 0x280
+#define APIC_LVT_CMCI	 0x2f0
+#define APIC_ICR	 0x300
+#define APIC_ICR_HIGH	 0x310
+#define APIC_LVT_TIMER	 0x320
 #define APIC_LVT_THERMAL 0x330
-#define APIC_LVT_PERF	0x340
-#define APIC_LVT_LINT0	0x350
-#define APIC_LVT_LINT1	0x360
-#define APIC_LVT_ERROR	0x370
-#define APIC_VERSION	0x030
-#define APIC_TIMER_INIT 0x380
-#define APIC_TIMER_NOW	0x390
-#define APIC_TIMER_DIV	0x3e0
+#define APIC_LVT_PERF	 0x340
+#define APIC_LVT_LINT0	 0x350
+#define APIC_LVT_LINT1	 0x360
+#define APIC_LVT_ERROR	 0x370
+#define APIC_VERSION	 0x030
+#define APIC_TIMER_INIT	 0x380
+#define APIC_TIMER_NOW	 0x390
+#define APIC_TIMER_DIV	 0x3e0
 
-#define SVR_ENABLE	  0x100
-#define LVT_MASKED	  0x10000
-#define LVT_DELIVERY_NMI  0x400
-#define LVT_TSC_DEADLINE  0x40000
-#define TIMER_DIV_1	  0xb
-#define ICR_FIXED	  0x0000
-#define ICR_NMI		  0x0400
-#define ICR_INIT	  0x0500
-#define ICR_STARTUP	  0x0600
-#define ICR_PENDING	  0x1000
-#define ICR_ASSERT	  0x4000
-#define ICR_OTHERS	  0xc0000
-#define ICR_SPINS	  100000
-#define TICKS_MAX	  BIT(31) /* its product with tick_mul fits 64 bits even where the timer is the faster */
-#define CPUID1_ECX_X2APIC BIT(21)
+#define SVR_ENABLE	 0x100
+#define LVT_MASKED	 0x10000
+#define LVT_DELIVERY_NMI 0x400
+#define LVT_TSC_DEADLINE 0x40000
+#define TIMER_DIV_1	 0xb
+#define ICR_FIXED	 0x0000
+#define ICR_NMI		 0x0400
+#define ICR_INIT	 0x0500
+#define ICR_STARTUP	 0x0600
+#define ICR_PENDING	 0x1000
+#define ICR_ASSERT	 0x4000
+#define ICR_OTHERS	 0xc0000
+#define ICR_SPINS	 100000
+#define TICKS_MAX \
+	BIT(31) /* its product with tick_mul fits 64 bits even where the timer is the faster */
+#define CPUID1_ECX_X2APIC   BIT(21)
 #define CPUID1_ECX_DEADLINE BIT(24)
 
 static volatile uint32_t *page;
@@ -79,8 +80,8 @@ int lapic_init(hpa_t base)
 
 void lapic_enable(void)
 {
-	static const uint16_t lvts[] = {APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1, APIC_LVT_ERROR,
-					APIC_LVT_PERF,	APIC_LVT_THERMAL};
+	static const uint16_t lvts[] = {APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1,
+					APIC_LVT_ERROR, APIC_LVT_PERF,	APIC_LVT_THERMAL};
 	uint64_t base = msr_read(MSR_APIC_BASE) | APIC_BASE_ENABLE;
 	uint32_t highest;
 

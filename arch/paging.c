@@ -10,16 +10,16 @@
 #include "lib/ptab_format.h"
 #include "lib/string.h"
 
-#define LEVELS 4
+#define LEVELS		4
 /* PA0 WB, PA1 WC, PA2 UC-, PA3 UC, and again. SDM vol. 3, 11.12; PWT, PCD, PAT select. */
-#define PAT_OURS 0x0007010600070106ULL
-#define ATTR_UC	 (PTE_PWT | PTE_PCD)
-#define ATTR_WC	 PTE_PWT
+#define PAT_OURS	0x0007010600070106ULL
+#define ATTR_UC		(PTE_PWT | PTE_PCD)
+#define ATTR_WC		PTE_PWT
 #define CPUID7_EBX_SMEP BIT(7)
 #define CPUID7_EBX_SMAP BIT(20)
-#define MMIO_MAPS 48
+#define MMIO_MAPS	48
 /* A one-page window for boot's reads and writes of physical memory. */
-#define BOOT_WINDOW_VA (MMIO_VA + MMIO_VA_SIZE)
+#define BOOT_WINDOW_VA	(MMIO_VA + MMIO_VA_SIZE)
 
 extern const uint8_t image_start[], image_text_end[], image_rodata_end[], image_data_end[],
 	image_inittext_end[], image_end[];
@@ -87,11 +87,11 @@ static INIT int image_map(hpa_t image)
 		const uint8_t *start, *end;
 		uint32_t rights;
 	} parts[] = {
-		{image_start, image_text_end, MAP_EXEC},
-		{image_text_end, image_rodata_end, 0},
-		{image_rodata_end, image_data_end, MAP_WRITE},
-		{image_data_end, image_inittext_end, MAP_EXEC},
-		{image_inittext_end, image_end, MAP_WRITE},
+		{image_start,	      image_text_end,     MAP_EXEC },
+		{image_text_end,	 image_rodata_end,   0	    },
+		{image_rodata_end,   image_data_end,	   MAP_WRITE},
+		{image_data_end,	 image_inittext_end, MAP_EXEC },
+		{image_inittext_end, image_end,		MAP_WRITE},
 	};
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -114,7 +114,8 @@ INIT int paging_init(hpa_t image)
 		return err;
 	err = image_map(image);
 	if (!err)
-		err = paging_map((uint64_t)pool_va(pool), pool, pool_total() * PAGE_SIZE, MAP_WRITE);
+		err = paging_map((uint64_t)pool_va(pool), pool, pool_total() * PAGE_SIZE,
+				 MAP_WRITE);
 	if (!err)
 		err = paging_window_init(BOOT_WINDOW_VA);
 	return err;

@@ -6,9 +6,9 @@
 
 #include "lib/types.h"
 
-#define MAP_WRITE   BIT(0)
-#define MAP_EXEC    BIT(1)
-#define MAP_UNCACHED BIT(2)
+#define MAP_WRITE	  BIT(0)
+#define MAP_EXEC	  BIT(1)
+#define MAP_UNCACHED	  BIT(2)
 #define MAP_WRITE_COMBINE BIT(3)
 
 /*

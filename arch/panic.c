@@ -67,14 +67,14 @@ static void crash_stack(uint64_t rsp)
 void crash_trap(const struct trap_frame *f)
 {
 	crash_begin();
-	log_fatal("CPU %u: exception %lu, error %#lx, at %#lx, CR2 %#lx", this_cpu()->index, f->vector,
-		  f->error, f->rip, cr2_read());
+	log_fatal("CPU %u: exception %lu, error %#lx, at %#lx, CR2 %#lx", this_cpu()->index,
+		  f->vector, f->error, f->rip, cr2_read());
 	log_fatal("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
 	log_fatal("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
 	log_fatal("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
 	log_fatal("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-	log_fatal("  rflags %lx cs %lx ss %lx cr0 %lx cr3 %lx cr4 %lx", f->rflags, f->cs, f->ss, cr0_read(),
-		  cr3_read(), cr4_read());
+	log_fatal("  rflags %lx cs %lx ss %lx cr0 %lx cr3 %lx cr4 %lx", f->rflags, f->cs, f->ss,
+		  cr0_read(), cr3_read(), cr4_read());
 	crash_stack(f->rsp);
 	crash_end();
 }

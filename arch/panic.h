@@ -15,10 +15,10 @@ bool panic_in_progress(void);
 NORETURN void crash_trap(const struct trap_frame *f);
 
 /* An invariant of ours; stays in release builds. */
-#define ASSERT(cond)                                                                               \
-	do {                                                                                       \
-		if (unlikely(!(cond)))                                                             \
-			panic("%s:%d: " #cond, __FILE__, __LINE__);                                \
+#define ASSERT(cond)                                                \
+	do {                                                        \
+		if (unlikely(!(cond)))                              \
+			panic("%s:%d: " #cond, __FILE__, __LINE__); \
 	} while (0)
 
 #endif

@@ -7,9 +7,9 @@
 #include "arch/trap.h"
 #include "ept/pool.h"
 
-#define DESC_CODE64 0x00af9b000000ffffULL
-#define DESC_DATA   0x00cf93000000ffffULL
-#define DESC_TSS    0x89ULL /* present, available 64-bit TSS */
+#define DESC_CODE64  0x00af9b000000ffffULL
+#define DESC_DATA    0x00cf93000000ffffULL
+#define DESC_TSS     0x89ULL /* present, available 64-bit TSS */
 #define WINDOW_EMPTY (~0ULL)
 
 struct cpu *cpu_by_index[MAX_CPUS];
@@ -17,8 +17,8 @@ uint32_t cpu_count;
 uint64_t tsc_khz;
 
 /* Pages of the stride that get a frame. */
-static const uint8_t area_pages[] = {PERCPU_STACK,	 PERCPU_STACK + 1, PERCPU_NMI_STACK,
-				     PERCPU_DF_STACK, PERCPU_MC_STACK,  PERCPU_CPU};
+static const uint8_t area_pages[] = {PERCPU_STACK,    PERCPU_STACK + 1, PERCPU_NMI_STACK,
+				     PERCPU_DF_STACK, PERCPU_MC_STACK,	PERCPU_CPU};
 
 static uint64_t page_top(uint32_t index, uint32_t page)
 {
@@ -49,7 +49,8 @@ struct cpu *percpu_create(uint32_t index, uint32_t apic_id)
 
 		if (!pool_alloc(&pool_quota_hv, 1, &pa))
 			return NULL;
-		if (paging_map((uint64_t)percpu_page(index, area_pages[i]), pa, PAGE_SIZE, MAP_WRITE))
+		if (paging_map((uint64_t)percpu_page(index, area_pages[i]), pa, PAGE_SIZE,
+			       MAP_WRITE))
 			return NULL;
 	}
 	for (uint32_t i = 0; i < WINDOW_COUNT; i++) {

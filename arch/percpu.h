@@ -20,20 +20,20 @@
  *
  *   1-2 stack   4 NMI stack   6 #DF stack   8 #MC stack   10 struct cpu   16-23 guest windows   24 store window   25 device window
  */
-#define PERCPU_VA	  0xffffff8000000000ULL
-#define PERCPU_STRIDE	  (32 * PAGE_SIZE)
-#define PERCPU_STACK	  1
+#define PERCPU_VA	   0xffffff8000000000ULL
+#define PERCPU_STRIDE	   (32 * PAGE_SIZE)
+#define PERCPU_STACK	   1
 #define PERCPU_STACK_PAGES 2
-#define PERCPU_NMI_STACK  4
-#define PERCPU_DF_STACK	  6
-#define PERCPU_MC_STACK	  8
-#define PERCPU_CPU	  10
-#define PERCPU_WINDOWS	  16
-#define WINDOW_COUNT	  8
-#define PERCPU_STORE	  24
-#define PERCPU_DEVICE	  25
-#define MMIO_VA		  0xffffffa000000000ULL
-#define MMIO_VA_SIZE	  (64 * GIB)
+#define PERCPU_NMI_STACK   4
+#define PERCPU_DF_STACK	   6
+#define PERCPU_MC_STACK	   8
+#define PERCPU_CPU	   10
+#define PERCPU_WINDOWS	   16
+#define WINDOW_COUNT	   8
+#define PERCPU_STORE	   24
+#define PERCPU_DEVICE	   25
+#define MMIO_VA		   0xffffffa000000000ULL
+#define MMIO_VA_SIZE	   (64 * GIB)
 
 struct vcpu_arch;
 struct irq_source;
@@ -51,9 +51,9 @@ struct tss {
 } PACKED;
 _Static_assert(sizeof(struct tss) == 104, "TSS size, SDM vol. 3, figure 8-11");
 
-#define GDT_CODE 0x08
-#define GDT_DATA 0x10
-#define GDT_TSS	 0x18
+#define GDT_CODE    0x08
+#define GDT_DATA    0x10
+#define GDT_TSS	    0x18
 #define GDT_ENTRIES 5
 
 /* Requests that other CPUs, or NMI and #MC handlers, leave for a CPU; taken just before every guest entry. */
@@ -66,8 +66,8 @@ struct cpu {
 	struct cpu *self; /* first: GS:0 */
 	uint32_t index;	  /* in MADT order */
 	uint32_t apic_id;
-	uint64_t stack_top; /* at GS:16 for entry stubs */
-	uint64_t requests;  /* CPU_REQ_*, atomic */
+	uint64_t stack_top;	  /* at GS:16 for entry stubs */
+	uint64_t requests;	  /* CPU_REQ_*, atomic */
 	struct vcpu_arch *loaded; /* the vCPU whose state is in this CPU's registers, or NULL */
 	struct sched *sched;
 	void *host; /* host control block: VMXON region, or host save area and host VMCB */
@@ -76,13 +76,13 @@ struct cpu {
 	bool online;
 	bool waiting; /* in cpu_run, done with start-up */
 	uint8_t window_next;
-	uint64_t window_generation; /* counts changes of windows */
+	uint64_t window_generation;	    /* counts changes of windows */
 	uint64_t window_page[WINDOW_COUNT]; /* GPA of each guest window, or WINDOW_EMPTY */
 	void *window_vm;		    /* the VM that the windows belong to */
 	uint64_t gdt[GDT_ENTRIES];
 	struct tss tss;
 	uint64_t irq_count;
-	int64_t tsc_skew; /* ticks against the boot CPU, as measured at start */
+	int64_t tsc_skew;	     /* ticks against the boot CPU, as measured at start */
 	struct irq_source *irq[256]; /* by vector; NULL: nobody's */
 };
 

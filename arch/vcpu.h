@@ -8,8 +8,22 @@
 
 /* General registers by their number in instruction encodings (SDM vol. 2, 2.1.5; APM vol. 3, 1.4). */
 enum gpr {
-	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
-	R8, R9, R10, R11, R12, R13, R14, R15,
+	RAX,
+	RCX,
+	RDX,
+	RBX,
+	RSP,
+	RBP,
+	RSI,
+	RDI,
+	R8,
+	R9,
+	R10,
+	R11,
+	R12,
+	R13,
+	R14,
+	R15,
 	GPR_COUNT,
 };
 
@@ -27,14 +41,14 @@ struct segment {
 	uint64_t base;
 };
 
-#define SEG_ATTR_TYPE 0x000f
-#define SEG_ATTR_S    0x0010
+#define SEG_ATTR_TYPE	   0x000f
+#define SEG_ATTR_S	   0x0010
 #define SEG_ATTR_DPL(attr) (((attr) >> 5) & 3)
-#define SEG_ATTR_P    0x0080
-#define SEG_ATTR_AVL  0x0100
-#define SEG_ATTR_L    0x0200
-#define SEG_ATTR_DB   0x0400
-#define SEG_ATTR_G    0x0800
+#define SEG_ATTR_P	   0x0080
+#define SEG_ATTR_AVL	   0x0100
+#define SEG_ATTR_L	   0x0200
+#define SEG_ATTR_DB	   0x0400
+#define SEG_ATTR_G	   0x0800
 
 struct desc_table {
 	uint64_t base;
@@ -56,7 +70,13 @@ struct guest_state {
 };
 
 /* Kinds of event that can be delivered to a guest; the numbers are the same in VMCB and VMCS. */
-enum event_type { EVENT_INTR = 0, EVENT_NMI = 2, EVENT_EXC = 3, EVENT_SOFT_INT = 4, EVENT_SOFT_EXC = 6 };
+enum event_type {
+	EVENT_INTR = 0,
+	EVENT_NMI = 2,
+	EVENT_EXC = 3,
+	EVENT_SOFT_INT = 4,
+	EVENT_SOFT_EXC = 6
+};
 
 struct event {
 	bool valid;
@@ -92,7 +112,7 @@ enum exit_kind {
 	EXIT_DR,
 	EXIT_XSETBV,
 	EXIT_EXCEPTION,
-	EXIT_NPF,    /* nested page fault, EPT violation or misconfiguration */
+	EXIT_NPF, /* nested page fault, EPT violation or misconfiguration */
 	EXIT_TASK_SWITCH,
 	EXIT_TRIPLE, /* shutdown */
 	EXIT_INIT,
@@ -110,10 +130,10 @@ enum exit_kind {
 #define NPF_WALK    0x10 /* the access was the guest's own page walk, not its final access */
 
 struct exit {
-	uint8_t kind; /* enum exit_kind */
-	uint8_t len;  /* instruction length, 0: not known, decode it */
-	uint32_t reason;	 /* raw: SVM EXITCODE (low 32 bits) or VMX basic reason, for reports */
-	uint64_t qual, qual2;	 /* raw: EXITINFO1/2 or qualification and guest-linear address */
+	uint8_t kind;	      /* enum exit_kind */
+	uint8_t len;	      /* instruction length, 0: not known, decode it */
+	uint32_t reason;      /* raw: SVM EXITCODE (low 32 bits) or VMX basic reason, for reports */
+	uint64_t qual, qual2; /* raw: EXITINFO1/2 or qualification and guest-linear address */
 	struct event interrupted; /* a delivery that this exit cut short; to be injected again */
 	union {
 		struct {
@@ -126,17 +146,17 @@ struct exit {
 			bool write;
 		} msr; /* number and value are in RCX, RAX, RDX */
 		struct {
-			uint8_t num;   /* CR or DR number */
-			uint8_t gpr;   /* enum gpr */
+			uint8_t num; /* CR or DR number */
+			uint8_t gpr; /* enum gpr */
 			bool write;
-			bool decoded;  /* false: the hardware did not say gpr; decode the instruction */
+			bool decoded; /* false: the hardware did not say gpr; decode the instruction */
 			bool clts, lmsw;
 			uint16_t lmsw_source;
 		} cr; /* EXIT_CR and EXIT_DR */
 		struct {
 			gpa_t gpa;
-			uint8_t access;	   /* NPF_* */
-			uint8_t insn_len;  /* valid bytes in insn; 0 without decode assists */
+			uint8_t access;	  /* NPF_* */
+			uint8_t insn_len; /* valid bytes in insn; 0 without decode assists */
 			uint8_t insn[15];
 		} npf;
 		struct {
@@ -171,21 +191,22 @@ struct vcpu_arch {
 	struct exit exit;    /* the last exit, filled in by ops->run */
 	struct event inject; /* delivered at the next entry, then cleared by the backend */
 	struct vm_arch *vm;
-	void *ctl;	/* control block: VMCB or VMCS, one frame, mapped in the hypervisor */
+	void *ctl; /* control block: VMCB or VMCS, one frame, mapped in the hypervisor */
 	hpa_t ctl_pa;
-	void *priv;	/* backend's own, in the same quota; may be NULL */
-	uint32_t asid;	/* ASID or VPID in use on the CPU it is loaded on */
+	void *priv;    /* backend's own, in the same quota; may be NULL */
+	uint32_t asid; /* ASID or VPID in use on the CPU it is loaded on */
 	uint64_t asid_gen;
-	bool flush;	/* drop guest translations before the next entry (any CPU may set it, atomically) */
-	bool launched;	/* VMX: VMRESUME rather than VMLAUNCH */
+	bool flush; /* drop guest translations before the next entry (any CPU may set it, atomically) */
+	bool launched;	     /* VMX: VMRESUME rather than VMLAUNCH */
 	uint64_t tsc_offset; /* guest TSC = host TSC + offset */
 	uint64_t dr[4];	     /* DR0-DR3 while not in the registers */
 };
 
 /* The part of a VM that its backend keeps. */
 struct vm_arch {
-	hpa_t root;	   /* of the nested table: nCR3, or EPTP without its flag bits */
-	uint8_t *io_bitmap;  /* 3 frames for SVM, 2 for VMX; a set bit exits. Built by ops->vm_init all set */
+	hpa_t root; /* of the nested table: nCR3, or EPTP without its flag bits */
+	uint8_t *
+		io_bitmap; /* 3 frames for SVM, 2 for VMX; a set bit exits. Built by ops->vm_init all set */
 	hpa_t io_bitmap_pa;
 	uint8_t *msr_bitmap; /* 2 frames for SVM, 1 for VMX; likewise */
 	hpa_t msr_bitmap_pa;

@@ -25,7 +25,8 @@ NORETURN void boot_refuse(const char *fmt, ...) PRINTF(1, 2);
  * Refuses where memory is too small.
  */
 void memory_place(void);
-extern hpa_t boot_rsdp; /* that page, of type MEM_ACPI in boot_info.map; 0: the boot loader gave no RSDP */
+extern hpa_t
+	boot_rsdp; /* that page, of type MEM_ACPI in boot_info.map; 0: the boot loader gave no RSDP */
 /* Frame ownership, after the final tables are in use. */
 void memory_claim(void);
 /* A module's content after evacuation. */

@@ -24,8 +24,10 @@ static void serial_write(const char *text, uint32_t len)
 	uart_write_poll(&console_uart, text, len);
 }
 
-struct log_sink early_serial_sink = {.write = serial_write, .crash_write = serial_write, .level = LOG_INFO};
-struct log_sink early_screen_sink = {.write = screen_write, .crash_write = screen_write, .level = LOG_INFO};
+struct log_sink early_serial_sink = {
+	.write = serial_write, .crash_write = serial_write, .level = LOG_INFO};
+struct log_sink early_screen_sink = {
+	.write = screen_write, .crash_write = screen_write, .level = LOG_INFO};
 
 static INIT void serial_use(uint16_t port)
 {
@@ -75,10 +77,16 @@ static INIT void framebuffer_on(void)
 {
 	const struct boot_framebuffer *b = &boot_info.fb;
 	struct screen_fb fb = {
-		.pitch = b->pitch, .width = b->width, .height = b->height, .bpp = b->bpp,
-		.red_pos = b->red_pos, .red_size = b->red_size,
-		.green_pos = b->green_pos, .green_size = b->green_size,
-		.blue_pos = b->blue_pos, .blue_size = b->blue_size,
+		.pitch = b->pitch,
+		.width = b->width,
+		.height = b->height,
+		.bpp = b->bpp,
+		.red_pos = b->red_pos,
+		.red_size = b->red_size,
+		.green_pos = b->green_pos,
+		.green_size = b->green_size,
+		.blue_pos = b->blue_pos,
+		.blue_size = b->blue_size,
 	};
 	uint64_t size = screen_fb_size(&fb);
 
@@ -122,7 +130,8 @@ INIT void boot_refuse(const char *fmt, ...)
 	console_flush();
 	uart_drain(&console_uart);
 	if (boot_config.on_refusal == REFUSAL_REBOOT) {
-		uint64_t end = tsc_read() + boot_config.refusal_delay / 1000000 * (tsc_khz ? tsc_khz : 1000000);
+		uint64_t end = tsc_read() +
+			       boot_config.refusal_delay / 1000000 * (tsc_khz ? tsc_khz : 1000000);
 
 		while (tsc_read() < end)
 			cpu_pause();

@@ -30,11 +30,11 @@
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
-#define MBI_MAX		(128 * KIB)
-#define IDENTITY_LIMIT	(4 * GIB)
-#define CONFIG_MAX	(1 * MIB)
-#define CPU_VENDOR_AMD	0x68747541 /* "Auth", of AuthenticAMD */
-#define SLICE_MS	5
+#define MBI_MAX	       (128 * KIB)
+#define IDENTITY_LIMIT (4 * GIB)
+#define CONFIG_MAX     (1 * MIB)
+#define CPU_VENDOR_AMD 0x68747541 /* "Auth", of AuthenticAMD */
+#define SLICE_MS       5
 
 struct boot_info boot_info INITBSS;
 struct config boot_config INITBSS;
@@ -60,8 +60,8 @@ static INIT void config_print(void *arg, const struct config_error *e)
 {
 	(void)arg;
 	if (e->at.line)
-		log_refused("config:%u:%u: %s%s%s%s", e->at.line, e->at.col, e->text, *e->word ? ": \"" : "",
-			    e->word, *e->word ? "\"" : "");
+		log_refused("config:%u:%u: %s%s%s%s", e->at.line, e->at.col, e->text,
+			    *e->word ? ": \"" : "", e->word, *e->word ? "\"" : "");
 	else
 		log_refused("config: %s", e->text);
 }
@@ -72,11 +72,13 @@ static INIT void config_read(void)
 	struct config_report report = {.error = config_print};
 
 	if (!m)
-		boot_refuse("no boot module is named \"config\"; add the line \"module2 FILE config\" to GRUB's entry.");
+		boot_refuse(
+			"no boot module is named \"config\"; add the line \"module2 FILE config\" to GRUB's entry.");
 	if (m->size > CONFIG_MAX)
 		boot_refuse("the configuration is larger than 1 MiB.");
 	if (config_parse((const char *)m->start.v, (uint32_t)m->size, &boot_config, &report))
-		boot_refuse("the configuration has %u error(s), see above; nothing is started.", report.count);
+		boot_refuse("the configuration has %u error(s), see above; nothing is started.",
+			    report.count);
 }
 
 static INIT void info_read(uint64_t mbi)
@@ -86,7 +88,8 @@ static INIT void info_read(uint64_t mbi)
 
 	memcpy(mbi_copy, (const void *)mbi, min_u64(size, MBI_MAX));
 	if (size > MBI_MAX)
-		boot_refuse("the boot loader's information block is larger than %lu KiB.", MBI_MAX / KIB);
+		boot_refuse("the boot loader's information block is larger than %lu KiB.",
+			    MBI_MAX / KIB);
 	if (mbi_parse(mbi_copy, size, &boot_info, err, sizeof(err)))
 		boot_refuse("the boot loader's information block: %s", err);
 	for (uint32_t i = 0; i < boot_info.module_count; i++) {
@@ -128,16 +131,19 @@ static INIT void machine_read(void)
 	if (!boot_info.rsdp_size && acpi_find_rsdp(&access, boot_info.rsdp) > 0)
 		boot_info.rsdp_size = ACPI_RSDP_MAX;
 	if (!boot_info.rsdp_size)
-		boot_refuse("the boot loader passed no ACPI tables; Bulkhead needs the MADT and the FADT.");
+		boot_refuse(
+			"the boot loader passed no ACPI tables; Bulkhead needs the MADT and the FADT.");
 	if (acpi_parse(&boot_acpi, &access, boot_info.rsdp, boot_info.rsdp_size))
-		boot_refuse("the ACPI tables are unusable, see above; Bulkhead needs the MADT and the FADT.");
+		boot_refuse(
+			"the ACPI tables are unusable, see above; Bulkhead needs the MADT and the FADT.");
 }
 
 static INIT void backend_choose(void)
 {
 	const char *why;
 
-	virt = cpuid(0, 0).ebx == CPU_VENDOR_AMD || cpuid(0x80000001, 0).ecx & BIT(2) ? &svm_ops : &vmx_ops;
+	virt = cpuid(0, 0).ebx == CPU_VENDOR_AMD || cpuid(0x80000001, 0).ecx & BIT(2) ? &svm_ops
+										      : &vmx_ops;
 	why = virt->probe();
 	if (why)
 		boot_refuse("%s", why);
@@ -149,7 +155,8 @@ static INIT void clocks_start(void)
 
 	tsc_khz = clock_calibrate(tsc_read, &boot_acpi);
 	if (!tsc_khz)
-		boot_refuse("neither the ACPI PM timer nor the PIT counts; the TSC cannot be calibrated.");
+		boot_refuse(
+			"neither the ACPI PM timer nor the PIT counts; the TSC cannot be calibrated.");
 	log_clock((uint32_t)tsc_khz, boot_tsc);
 	lapic_timer_free_run();
 	timer_khz = clock_calibrate(lapic_timer_elapsed, &boot_acpi);
@@ -201,7 +208,8 @@ static INIT void admit_all(void)
 		modules[i].size = boot_info.modules[i].size;
 	}
 	if (admit(&boot_config, &m, &report))
-		boot_refuse("the configuration does not fit this machine, see above; nothing is started.");
+		boot_refuse(
+			"the configuration does not fit this machine, see above; nothing is started.");
 }
 
 static INIT const struct load_screen *screen_found(void)
@@ -213,11 +221,18 @@ static INIT const struct load_screen *screen_found(void)
 	screen_cursor(&screen.row, &screen.column);
 	if (b->present && b->type == BOOT_FB_RGB)
 		screen = (struct load_screen){
-			.kind = SCREEN_LINEAR, .bpp = b->bpp,
-			.red_pos = b->red_pos, .red_size = b->red_size,
-			.green_pos = b->green_pos, .green_size = b->green_size,
-			.blue_pos = b->blue_pos, .blue_size = b->blue_size,
-			.base = GPA(b->base.v), .pitch = b->pitch, .width = b->width, .height = b->height,
+			.kind = SCREEN_LINEAR,
+			.bpp = b->bpp,
+			.red_pos = b->red_pos,
+			.red_size = b->red_size,
+			.green_pos = b->green_pos,
+			.green_size = b->green_size,
+			.blue_pos = b->blue_pos,
+			.blue_size = b->blue_size,
+			.base = GPA(b->base.v),
+			.pitch = b->pitch,
+			.width = b->width,
+			.height = b->height,
 		};
 	return &screen;
 }
@@ -239,11 +254,11 @@ static INIT void vms_build(void)
 {
 	uint64_t keep = (uint64_t)(image_data_end - image_start);
 	const struct mem_range kept[] = {
-		{boot_image, keep, MEM_RESERVED},
+		{boot_image,  keep,			   MEM_RESERVED},
 		{pool_base(), pool_total() * PAGE_SIZE, MEM_RESERVED},
 	};
 	const struct mem_range temporary[] = {
-		{boot_store.base, boot_store.size, MEM_RAM},
+		{boot_store.base,	  boot_store.size,	   MEM_RAM},
 		{HPA(boot_image.v + keep), boot_image_size() - keep, MEM_RAM},
 	};
 	const struct build_input in = {
@@ -276,12 +291,14 @@ static INIT void boot_continue(void)
 		boot_refuse("%s", why);
 	trap_use_ist();
 	log_info("%s", virt->features());
-	log_debug("CPU %u: CR3 %#lx, APIC id %u", this_cpu()->index, paging_root().v, this_cpu()->apic_id);
+	log_debug("CPU %u: CR3 %#lx, APIC id %u", this_cpu()->index, paging_root().v,
+		  this_cpu()->apic_id);
 	smp_start();
 	platform_machine_init(&boot_acpi);
 	if (irq_machine_init(&boot_acpi))
-		boot_refuse("this machine has more I/O APICs than this version can hold (%u), or no frames are left.",
-			    VM_IOAPICS);
+		boot_refuse(
+			"this machine has more I/O APICs than this version can hold (%u), or no frames are left.",
+			VM_IOAPICS);
 	machine_power_init(&boot_acpi, boot_config.on_end);
 	console_init(&console_uart);
 	clock_init();
@@ -300,7 +317,8 @@ static INIT void boot_cpu_make(void)
 	struct cpu *cpu;
 
 	if (index < 0)
-		boot_refuse("the firmware's MADT does not list the boot processor (APIC id %u).", id);
+		boot_refuse("the firmware's MADT does not list the boot processor (APIC id %u).",
+			    id);
 	cpu = smp_cpu_make((uint32_t)index, id);
 	if (!cpu)
 		boot_refuse("out of frames for the boot CPU; raise [system] reserve.");
@@ -328,7 +346,8 @@ INIT void boot_main(uint64_t mbi, uint64_t image)
 	config_read();
 	memory_place();
 	if (paging_init(boot_image))
-		boot_refuse("out of frames for the hypervisor's own page tables; raise [system] reserve.");
+		boot_refuse(
+			"out of frames for the hypervisor's own page tables; raise [system] reserve.");
 	paging_load();
 	early_paged();
 	memory_claim();

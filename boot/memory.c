@@ -55,7 +55,8 @@ static INIT void rsdp_place(void)
 	if (!boot_info.rsdp_size)
 		return;
 	at = place(PAGE_SIZE, PAGE_SIZE, IDENTITY_LIMIT);
-	if (!at || mem_map_take(boot_info.map, &boot_info.map_count, MEM_MAP_MAX, HPA(at), PAGE_SIZE, MEM_ACPI))
+	if (!at || mem_map_take(boot_info.map, &boot_info.map_count, MEM_MAP_MAX, HPA(at),
+				PAGE_SIZE, MEM_ACPI))
 		boot_refuse("too little memory: no room for the root of the ACPI tables.");
 	take(HPA(at), PAGE_SIZE);
 	memset((void *)at, 0, PAGE_SIZE);
@@ -74,8 +75,9 @@ static INIT void modules_move(void)
 		return;
 	at = place(total, PAGE_SIZE, IDENTITY_LIMIT);
 	if (!at)
-		boot_refuse("too little memory: no room for %lu MiB of boot modules; use a machine with more, or smaller modules.",
-			    total / MIB + 1);
+		boot_refuse(
+			"too little memory: no room for %lu MiB of boot modules; use a machine with more, or smaller modules.",
+			total / MIB + 1);
 	boot_store.base = HPA(at);
 	boot_store.size = total;
 	for (uint32_t i = 0; i < boot_info.module_count; i++) {
@@ -98,8 +100,9 @@ INIT void memory_place(void)
 		take(boot_info.modules[i].start, boot_info.modules[i].size);
 	pool = place(reserve, PAGE_SIZE_2M, IDENTITY_LIMIT);
 	if (!pool)
-		boot_refuse("too little memory: the hypervisor's %lu MiB ([system] reserve) do not fit below 4 GiB.",
-			    reserve / MIB);
+		boot_refuse(
+			"too little memory: the hypervisor's %lu MiB ([system] reserve) do not fit below 4 GiB.",
+			reserve / MIB);
 	take(HPA(pool), reserve);
 	rsdp_place();
 	modules_move();

@@ -22,13 +22,13 @@ struct ap_params {
 
 extern uint8_t ap_start[], ap_params[], ap_end[];
 
-#define LOW_RAM_END    0x9f000
-#define INIT_WAIT_US   10000
-#define SIPI_WAIT_US   200
-#define ONLINE_WAIT_MS 2000 /* generous: emulated processors share few real ones */
-#define SKEW_ROUNDS    8
-#define TRAMPOLINE_TABLES 4 /* one a level */
-#define APIC_ID_MAX 254 /* of 8-bit destinations in I/O APICs and messages; 255 is everybody */
+#define LOW_RAM_END	  0x9f000
+#define INIT_WAIT_US	  10000
+#define SIPI_WAIT_US	  200
+#define ONLINE_WAIT_MS	  2000 /* generous: emulated processors share few real ones */
+#define SKEW_ROUNDS	  8
+#define TRAMPOLINE_TABLES 4   /* one a level */
+#define APIC_ID_MAX	  254 /* of 8-bit destinations in I/O APICs and messages; 255 is everybody */
 
 static struct {
 	uint64_t ask, answer; /* rounds asked for and answered, of the skew measurement */
@@ -195,21 +195,23 @@ INIT void smp_start(void)
 		if (!c->enabled || c->apic_id == bsp)
 			continue;
 		if (c->apic_id > APIC_ID_MAX) {
-			log_error("CPU with APIC id %u is left out: interrupts reach ids up to %u only", c->apic_id,
-				  APIC_ID_MAX);
+			log_error(
+				"CPU with APIC id %u is left out: interrupts reach ids up to %u only",
+				c->apic_id, APIC_ID_MAX);
 			continue;
 		}
 		cpu = smp_cpu_make((uint32_t)smp_index(c->apic_id), c->apic_id);
 		if (!cpu)
-			boot_refuse("out of frames for APIC id %u; raise [system] reserve.", c->apic_id);
+			boot_refuse("out of frames for APIC id %u; raise [system] reserve.",
+				    c->apic_id);
 		if (!ap_start_one(cpu, page, trampoline_tables(page, frames, pa))) {
 			ap_give_up(cpu);
 			continue;
 		}
 		cpu_by_index[cpu->index] = cpu;
 		started++;
-		log_debug("CPU %u: CR3 %#lx, APIC id %u, TSC skew %ld ticks", cpu->index, paging_root().v, cpu->apic_id,
-			  cpu->tsc_skew);
+		log_debug("CPU %u: CR3 %#lx, APIC id %u, TSC skew %ld ticks", cpu->index,
+			  paging_root().v, cpu->apic_id, cpu->tsc_skew);
 	}
 	pool_free(&pool_quota_hv, frames, TRAMPOLINE_TABLES);
 	log_info("%u of %u CPUs run", started, boot_acpi.cpu_count);
@@ -221,7 +223,8 @@ INIT void smp_settle(void)
 	uint64_t limit = tsc_read() + ONLINE_WAIT_MS * tsc_khz;
 
 	for (uint32_t i = 0; i < cpu_count; i++) {
-		while (cpu_by_index[i] && cpu_by_index[i] != this_cpu() && !cpu_is_waiting(cpu_by_index[i])) {
+		while (cpu_by_index[i] && cpu_by_index[i] != this_cpu() &&
+		       !cpu_is_waiting(cpu_by_index[i])) {
 			if (tsc_read() > limit)
 				boot_refuse("CPU %u started and then hung.", i);
 			cpu_pause();

@@ -4,23 +4,23 @@
 #include "drivers/rtc.h"
 #include "arch/io.h"
 
-#define CMOS_INDEX    0x70
-#define CMOS_DATA     0x71
-#define RTC_SECONDS   0x00
-#define RTC_MINUTES   0x02
-#define RTC_HOURS     0x04
-#define RTC_DAY	      0x07
-#define RTC_MONTH     0x08
-#define RTC_YEAR      0x09
-#define RTC_STATUS_A  0x0a
-#define RTC_STATUS_B  0x0b
-#define STATUS_A_BUSY 0x80
-#define STATUS_B_24H  0x02
+#define CMOS_INDEX	0x70
+#define CMOS_DATA	0x71
+#define RTC_SECONDS	0x00
+#define RTC_MINUTES	0x02
+#define RTC_HOURS	0x04
+#define RTC_DAY		0x07
+#define RTC_MONTH	0x08
+#define RTC_YEAR	0x09
+#define RTC_STATUS_A	0x0a
+#define RTC_STATUS_B	0x0b
+#define STATUS_A_BUSY	0x80
+#define STATUS_B_24H	0x02
 #define STATUS_B_BINARY 0x04
-#define HOUR_PM	      0x80
-#define TRIES	      100000
-#define CENTURY	      2000 /* firmware that counts from elsewhere is long gone */
-#define SECONDS_DAY   86400
+#define HOUR_PM		0x80
+#define TRIES		100000
+#define CENTURY		2000 /* firmware that counts from elsewhere is long gone */
+#define SECONDS_DAY	86400
 
 struct date {
 	uint32_t second, minute, hour, day, month, year;
@@ -67,7 +67,9 @@ INIT uint64_t rtc_seconds(void)
 	for (uint32_t i = 0; i < TRIES && cmos(RTC_STATUS_A) & STATUS_A_BUSY; i++)
 		;
 	date_read(&d);
-	if (d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31 || d.hour > 23 || d.minute > 59 || d.second > 60)
+	if (d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31 || d.hour > 23 ||
+	    d.minute > 59 || d.second > 60)
 		return 0;
-	return (days_before(d.year, d.month) + d.day - 1) * SECONDS_DAY + d.hour * 3600 + d.minute * 60 + d.second;
+	return (days_before(d.year, d.month) + d.day - 1) * SECONDS_DAY + d.hour * 3600 +
+	       d.minute * 60 + d.second;
 }

@@ -31,18 +31,18 @@ typedef struct {
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-#define PAGE_SHIFT    12
-#define PAGE_SIZE     UINT64_C(4096)
-#define PAGE_MASK     (PAGE_SIZE - 1)
-#define PAGE_SIZE_2M  (2 * MIB)
-#define PAGE_SIZE_1G  (1 * GIB)
+#define PAGE_SHIFT   12
+#define PAGE_SIZE    UINT64_C(4096)
+#define PAGE_MASK    (PAGE_SIZE - 1)
+#define PAGE_SIZE_2M (2 * MIB)
+#define PAGE_SIZE_1G (1 * GIB)
 
-#define BIT(n)		  (UINT64_C(1) << (n))
-#define BITS(hi, lo)	  ((UINT64_MAX >> (63 - (hi))) & (UINT64_MAX << (lo)))
-#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a)	  (((x) + ((a)-1)) & ~((a)-1))
-#define ALIGN_DOWN(x, a)  ((x) & ~((a)-1))
-#define IS_ALIGNED(x, a)  (((x) & ((a)-1)) == 0)
+#define BIT(n)			      (UINT64_C(1) << (n))
+#define BITS(hi, lo)		      ((UINT64_MAX >> (63 - (hi))) & (UINT64_MAX << (lo)))
+#define ARRAY_SIZE(a)		      (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a)		      (((x) + ((a)-1)) & ~((a)-1))
+#define ALIGN_DOWN(x, a)	      ((x) & ~((a)-1))
+#define IS_ALIGNED(x, a)	      (((x) & ((a)-1)) == 0)
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #define PACKED	     __attribute__((packed))
@@ -58,7 +58,7 @@ typedef struct {
 #define INIT	 __attribute__((section(".init.text"), noinline))
 #define INITDATA __attribute__((section(".init.data")))
 /* Zero at start and without bytes in the file; the comment sign hides the flags that the compiler adds. */
-#define INITBSS __attribute__((section(".init.bss,\"aw\",@nobits#")))
+#define INITBSS	 __attribute__((section(".init.bss,\"aw\",@nobits#")))
 #endif
 
 #define likely(x)   __builtin_expect(!!(x), 1)

@@ -5,11 +5,12 @@
 #include "arch/msr.h"
 #include "svm/svm.h"
 
-#define CR4_KNOWN                                                                                  \
+#define CR4_KNOWN                                                                                 \
 	(CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | \
-	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE |            \
+	 CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_LA57 | CR4_FSGSBASE | CR4_PCIDE |           \
 	 CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_CET)
-#define EFER_KNOWN (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE)
+#define EFER_KNOWN \
+	(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE)
 #define CR3_RESERVED BITS(63, 52)
 #define PAT_BYTES    8
 
@@ -88,7 +89,8 @@ static bool bad_bases(const struct guest_state *s)
 {
 	return !canonical(s->seg[SEG_FS].base) || !canonical(s->seg[SEG_GS].base) ||
 	       !canonical(s->seg[SEG_TR].base) || !canonical(s->seg[SEG_LDTR].base) ||
-	       !canonical(s->gdtr.base) || !canonical(s->idtr.base) || !canonical(s->kernel_gs_base);
+	       !canonical(s->gdtr.base) || !canonical(s->idtr.base) ||
+	       !canonical(s->kernel_gs_base);
 }
 
 static bool bad_targets(const struct guest_state *s)
@@ -129,24 +131,24 @@ static const struct {
 	bool (*broken)(const struct guest_state *s);
 	const char *text;
 } rules[] = {
-	{bad_cd_nw, "CR0.CD is zero and CR0.NW is set"},
-	{bad_cr0_high, "CR0[63:32] are not zero"},
-	{bad_cr3, "a bit of CR3 that must be zero is set"},
-	{bad_cr4, "a bit of CR4 that must be zero is set"},
-	{bad_dr6, "DR6[63:32] are not zero"},
-	{bad_dr7, "DR7[63:32] are not zero"},
-	{bad_efer, "a bit of EFER that must be zero is set"},
-	{bad_no_pae, "EFER.LME and CR0.PG are set and CR4.PAE is zero"},
-	{bad_no_pe, "CR0.PG is set and CR0.PE is zero"},
-	{bad_cs_l_d, "EFER.LME, CR0.PG, CR4.PAE, CS.L and CS.D are all set"},
-	{bad_lma, "EFER.LMA is not EFER.LME and CR0.PG"},
-	{bad_rflags, "RFLAGS has a reserved bit wrong"},
-	{bad_bases, "a segment or table base is not canonical"},
-	{bad_targets, "a SYSCALL or SYSENTER target is not canonical"},
-	{bad_rip, "RIP is not canonical, or too large for its mode"},
-	{bad_pat, "PAT has a reserved memory type"},
-	{bad_pcid, "CR4.PCIDE is set outside long mode"},
-	{bad_cet, "CR4.CET is set and CR0.WP is zero"},
+	{bad_cd_nw,    "CR0.CD is zero and CR0.NW is set"		      },
+	{bad_cr0_high, "CR0[63:32] are not zero"				},
+	{bad_cr3,	  "a bit of CR3 that must be zero is set"		 },
+	{bad_cr4,	  "a bit of CR4 that must be zero is set"		 },
+	{bad_dr6,	  "DR6[63:32] are not zero"				   },
+	{bad_dr7,	  "DR7[63:32] are not zero"				   },
+	{bad_efer,	   "a bit of EFER that must be zero is set"		   },
+	{bad_no_pae,   "EFER.LME and CR0.PG are set and CR4.PAE is zero"     },
+	{bad_no_pe,    "CR0.PG is set and CR0.PE is zero"		      },
+	{bad_cs_l_d,   "EFER.LME, CR0.PG, CR4.PAE, CS.L and CS.D are all set"},
+	{bad_lma,	  "EFER.LMA is not EFER.LME and CR0.PG"		       },
+	{bad_rflags,   "RFLAGS has a reserved bit wrong"		      },
+	{bad_bases,    "a segment or table base is not canonical"	      },
+	{bad_targets,  "a SYSCALL or SYSENTER target is not canonical"	     },
+	{bad_rip,	  "RIP is not canonical, or too large for its mode"	   },
+	{bad_pat,	  "PAT has a reserved memory type"			  },
+	{bad_pcid,	   "CR4.PCIDE is set outside long mode"		       },
+	{bad_cet,	  "CR4.CET is set and CR0.WP is zero"		     },
 };
 
 uint32_t svm_check_state(const struct guest_state *s, report_fn report, void *arg)

@@ -7,10 +7,10 @@
 #include "lib/printf.h"
 #include "svm/svm.h"
 
-#define CPUID_MAX_EXT	    0x80000000
-#define CPUID_EXT_FEATURES  0x80000001
-#define CPUID_EXT_ECX_SVM   BIT(2)
-#define CPUID_SVM	    0x8000000a
+#define CPUID_MAX_EXT	   0x80000000
+#define CPUID_EXT_FEATURES 0x80000001
+#define CPUID_EXT_ECX_SVM  BIT(2)
+#define CPUID_SVM	   0x8000000a
 
 bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
 uint32_t svm_asids;
@@ -33,11 +33,12 @@ static void features_read(void)
 	svm_flush_asid = (r.edx & SVM_FEATURE_FLUSH_ASID) && !option_off("flushasid");
 	svm_vgif = r.edx & SVM_FEATURE_VGIF;
 	svm_clean = (r.edx & SVM_FEATURE_VMCB_CLEAN) && !option_off("clean");
-	snprintf_(features, sizeof(features),
-		  "SVM, %u ASIDs, nested paging%s; next-RIP %s, decode assists %s, flush by ASID %s, VMCB clean %s",
-		  svm_asids, svm_vgif ? ", VGIF" : "", svm_nrips ? "on" : "off",
-		  svm_decode_assists ? "on" : "off", svm_flush_asid ? "on" : "off",
-		  svm_clean ? "on" : "off");
+	snprintf_(
+		features, sizeof(features),
+		"SVM, %u ASIDs, nested paging%s; next-RIP %s, decode assists %s, flush by ASID %s, VMCB clean %s",
+		svm_asids, svm_vgif ? ", VGIF" : "", svm_nrips ? "on" : "off",
+		svm_decode_assists ? "on" : "off", svm_flush_asid ? "on" : "off",
+		svm_clean ? "on" : "off");
 }
 
 const char *svm_probe(void)

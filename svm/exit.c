@@ -92,40 +92,40 @@ static void fill_iret(struct vcpu_arch *v, const struct vmcb *c)
 /* What has no row is EXIT_UNKNOWN, which is 0. */
 _Static_assert(EXIT_UNKNOWN == 0, "rows that are not written");
 
-#define ROWS_16(first, k) [(first)... (first) + 15] = {(k), true, fill_cr}
+#define ROWS_16(first, k) [(first)...(first) + 15] = {(k), true, fill_cr}
 
 static const struct row rows[VMEXIT_TABLE_SIZE] = {
 	ROWS_16(VMEXIT_CR0_READ, EXIT_CR),
 	ROWS_16(VMEXIT_CR0_WRITE, EXIT_CR),
 	ROWS_16(VMEXIT_DR0_READ, EXIT_DR),
 	ROWS_16(VMEXIT_DR0_WRITE, EXIT_DR),
-	[VMEXIT_EXC0... VMEXIT_EXC0 + 31] = {EXIT_EXCEPTION, false, fill_exception},
-	[VMEXIT_INTR] = {EXIT_INTR, false, NULL},
-	[VMEXIT_NMI] = {EXIT_NMI, false, NULL},
-	[VMEXIT_INIT] = {EXIT_INIT, false, NULL},
-	[VMEXIT_VINTR] = {EXIT_IRQ_WINDOW, false, NULL},
-	[VMEXIT_RDTSC] = {EXIT_RDTSC, true, NULL},
-	[VMEXIT_RDPMC] = {EXIT_RDPMC, true, NULL},
-	[VMEXIT_CPUID] = {EXIT_CPUID, true, NULL},
-	[VMEXIT_IRET] = {EXIT_NMI_WINDOW, false, fill_iret},
-	[VMEXIT_INVD] = {EXIT_INVD, true, fill_invd},
-	[VMEXIT_PAUSE] = {EXIT_PAUSE, true, NULL},
-	[VMEXIT_HLT] = {EXIT_HLT, true, NULL},
-	[VMEXIT_INVLPGA] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_IOIO] = {EXIT_IO, false, fill_io},
-	[VMEXIT_MSR] = {EXIT_MSR, true, fill_msr},
-	[VMEXIT_SHUTDOWN] = {EXIT_TRIPLE, false, NULL},
-	[VMEXIT_VMMCALL] = {EXIT_HYPERCALL, true, NULL},
-	[VMEXIT_VMRUN] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_VMLOAD] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_VMSAVE] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_STGI] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_CLGI] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_SKINIT] = {EXIT_VIRT, true, NULL},
-	[VMEXIT_WBINVD] = {EXIT_INVD, true, fill_invd},
-	[VMEXIT_MONITOR] = {EXIT_MONITOR, true, NULL},
-	[VMEXIT_MWAIT] = {EXIT_MONITOR, true, NULL},
-	[VMEXIT_XSETBV] = {EXIT_XSETBV, true, NULL},
+	[VMEXIT_EXC0... VMEXIT_EXC0 + 31] = {EXIT_EXCEPTION,  false, fill_exception},
+	[VMEXIT_INTR] = {EXIT_INTR,	    false, NULL	       },
+	[VMEXIT_NMI] = {EXIT_NMI,	  false, NULL	     },
+	[VMEXIT_INIT] = {EXIT_INIT,	    false, NULL	       },
+	[VMEXIT_VINTR] = {EXIT_IRQ_WINDOW, false, NULL	      },
+	[VMEXIT_RDTSC] = {EXIT_RDTSC,      true,  NULL		},
+	[VMEXIT_RDPMC] = {EXIT_RDPMC,      true,  NULL		},
+	[VMEXIT_CPUID] = {EXIT_CPUID,      true,  NULL		},
+	[VMEXIT_IRET] = {EXIT_NMI_WINDOW, false, fill_iret	  },
+	[VMEXIT_INVD] = {EXIT_INVD,	    true,  fill_invd	   },
+	[VMEXIT_PAUSE] = {EXIT_PAUSE,      true,  NULL		},
+	[VMEXIT_HLT] = {EXIT_HLT,	  true,	NULL	    },
+	[VMEXIT_INVLPGA] = {EXIT_VIRT,       true,  NULL		 },
+	[VMEXIT_IOIO] = {EXIT_IO,	  false, fill_io	},
+	[VMEXIT_MSR] = {EXIT_MSR,	  true,	fill_msr	},
+	[VMEXIT_SHUTDOWN] = {EXIT_TRIPLE,	  false, NULL	     },
+	[VMEXIT_VMMCALL] = {EXIT_HYPERCALL,  true,  NULL	      },
+	[VMEXIT_VMRUN] = {EXIT_VIRT,	     true,  NULL	       },
+	[VMEXIT_VMLOAD] = {EXIT_VIRT,	      true,  NULL		},
+	[VMEXIT_VMSAVE] = {EXIT_VIRT,	      true,  NULL		},
+	[VMEXIT_STGI] = {EXIT_VIRT,	    true,  NULL	      },
+	[VMEXIT_CLGI] = {EXIT_VIRT,	    true,  NULL	      },
+	[VMEXIT_SKINIT] = {EXIT_VIRT,	      true,  NULL		},
+	[VMEXIT_WBINVD] = {EXIT_INVD,	      true,  fill_invd     },
+	[VMEXIT_MONITOR] = {EXIT_MONITOR,	  true,	NULL	    },
+	[VMEXIT_MWAIT] = {EXIT_MONITOR,	true,  NULL	  },
+	[VMEXIT_XSETBV] = {EXIT_XSETBV,	true,  NULL	  },
 };
 
 static const struct row row_npf = {EXIT_NPF, false, fill_npf};
@@ -149,7 +149,8 @@ static void interrupted_fill(struct event *e, uint64_t info)
 {
 	uint8_t vector = (uint8_t)info, type = info >> 8 & 7;
 
-	e->valid = type != EVENT_SOFT_INT && !(type == EVENT_EXC && (vector == EXC_BP || vector == EXC_OF));
+	e->valid = type != EVENT_SOFT_INT &&
+		   !(type == EVENT_EXC && (vector == EXC_BP || vector == EXC_OF));
 	e->vector = vector;
 	e->type = type;
 	e->has_error = info & EVENT_HAS_ERROR;

@@ -8,7 +8,7 @@ static void bit_set(uint8_t *map, uint32_t bit, bool on)
 	if (on)
 		map[bit / 8] |= (uint8_t)(1 << bit % 8);
 	else
-		map[bit / 8] &= (uint8_t)~(1 << bit % 8);
+		map[bit / 8] &= (uint8_t) ~(1 << bit % 8);
 }
 
 void svm_io_intercept(struct vm_arch *vm, uint16_t port, uint32_t count, bool on)
@@ -22,7 +22,11 @@ static int64_t msr_bit(uint32_t msr)
 {
 	static const struct {
 		uint32_t first, offset;
-	} ranges[] = {{0, 0}, {0xc0000000, 0x800}, {0xc0010000, 0x1000}};
+	} ranges[] = {
+		{0,	    0     },
+		{0xc0000000, 0x800 },
+		     {0xc0010000, 0x1000}
+	 };
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(ranges); i++) {
 		if (msr - ranges[i].first < 0x2000)

@@ -24,17 +24,28 @@ void svm_get_state(struct vcpu_arch *v, struct guest_state *s)
 	const struct vmcb *c = vmcb_of(v);
 
 	*s = (struct guest_state){
-		.cr0 = c->cr0, .cr2 = c->cr2, .cr3 = c->cr3, .cr4 = c->cr4,
+		.cr0 = c->cr0,
+		.cr2 = c->cr2,
+		.cr3 = c->cr3,
+		.cr4 = c->cr4,
 		.efer = c->efer & ~EFER_SVME,
-		.dr6 = c->dr6, .dr7 = c->dr7,
-		.rip = v->rip, .rsp = v->gpr[RSP], .rflags = v->rflags,
+		.dr6 = c->dr6,
+		.dr7 = c->dr7,
+		.rip = v->rip,
+		.rsp = v->gpr[RSP],
+		.rflags = v->rflags,
 		.gdtr = {c->gdtr.base, (uint16_t)c->gdtr.limit},
 		.idtr = {c->idtr.base, (uint16_t)c->idtr.limit},
-		.star = c->star, .lstar = c->lstar, .cstar = c->cstar, .sfmask = c->sfmask,
+		.star = c->star,
+		.lstar = c->lstar,
+		.cstar = c->cstar,
+		.sfmask = c->sfmask,
 		.kernel_gs_base = c->kernel_gs_base,
-		.sysenter_cs = c->sysenter_cs, .sysenter_esp = c->sysenter_esp,
+		.sysenter_cs = c->sysenter_cs,
+		.sysenter_esp = c->sysenter_esp,
 		.sysenter_eip = c->sysenter_eip,
-		.pat = c->g_pat, .debugctl = c->dbgctl,
+		.pat = c->g_pat,
+		.debugctl = c->dbgctl,
 	};
 	for (uint32_t i = 0; i < SEG_COUNT; i++)
 		s->seg[i] = *seg_at(v, i);
@@ -85,10 +96,14 @@ uint64_t svm_get_cr(struct vcpu_arch *v, uint32_t num)
 	const struct vmcb *c = vmcb_of(v);
 
 	switch (num) {
-	case 0: return c->cr0;
-	case 2: return c->cr2;
-	case 3: return c->cr3;
-	default: return c->cr4;
+	case 0:
+		return c->cr0;
+	case 2:
+		return c->cr2;
+	case 3:
+		return c->cr3;
+	default:
+		return c->cr4;
 	}
 }
 
@@ -106,10 +121,18 @@ void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 	struct vmcb *c = vmcb_of(v);
 
 	switch (num) {
-	case 0: c->cr0 = value; break;
-	case 2: cr2_set(v, value); break;
-	case 3: c->cr3 = value; break;
-	default: c->cr4 = value; break;
+	case 0:
+		c->cr0 = value;
+		break;
+	case 2:
+		cr2_set(v, value);
+		break;
+	case 3:
+		c->cr3 = value;
+		break;
+	default:
+		c->cr4 = value;
+		break;
 	}
 	c->clean &= ~(CLEAN_CR | CLEAN_CR2);
 	if (num != 2)
@@ -125,19 +148,32 @@ uint64_t svm_get_efer(struct vcpu_arch *v)
 static uint64_t *msr_slot(struct vmcb *c, uint32_t msr)
 {
 	switch (msr) {
-	case MSR_STAR: return &c->star;
-	case MSR_LSTAR: return &c->lstar;
-	case MSR_CSTAR: return &c->cstar;
-	case MSR_SFMASK: return &c->sfmask;
-	case MSR_KERNEL_GS_BASE: return &c->kernel_gs_base;
-	case MSR_FS_BASE: return &c->fs.base;
-	case MSR_GS_BASE: return &c->gs.base;
-	case MSR_SYSENTER_CS: return &c->sysenter_cs;
-	case MSR_SYSENTER_ESP: return &c->sysenter_esp;
-	case MSR_SYSENTER_EIP: return &c->sysenter_eip;
-	case MSR_PAT: return &c->g_pat;
-	case MSR_DEBUGCTL: return &c->dbgctl;
-	default: return NULL;
+	case MSR_STAR:
+		return &c->star;
+	case MSR_LSTAR:
+		return &c->lstar;
+	case MSR_CSTAR:
+		return &c->cstar;
+	case MSR_SFMASK:
+		return &c->sfmask;
+	case MSR_KERNEL_GS_BASE:
+		return &c->kernel_gs_base;
+	case MSR_FS_BASE:
+		return &c->fs.base;
+	case MSR_GS_BASE:
+		return &c->gs.base;
+	case MSR_SYSENTER_CS:
+		return &c->sysenter_cs;
+	case MSR_SYSENTER_ESP:
+		return &c->sysenter_esp;
+	case MSR_SYSENTER_EIP:
+		return &c->sysenter_eip;
+	case MSR_PAT:
+		return &c->g_pat;
+	case MSR_DEBUGCTL:
+		return &c->dbgctl;
+	default:
+		return NULL;
 	}
 }
 

@@ -45,9 +45,9 @@ static void intercepts_init(struct vmcb *c)
 	c->intercept[ICPT_MISC1] = ICPT1_INTR | ICPT1_NMI | ICPT1_INIT | ICPT1_RDPMC | ICPT1_CPUID |
 				   ICPT1_INVD | ICPT1_HLT | ICPT1_INVLPGA | ICPT1_IOIO | ICPT1_MSR |
 				   ICPT1_SHUTDOWN;
-	c->intercept[ICPT_MISC2] = ICPT2_VMRUN | ICPT2_VMMCALL | ICPT2_VMLOAD | ICPT2_VMSAVE | ICPT2_STGI |
-				   ICPT2_CLGI | ICPT2_SKINIT | ICPT2_WBINVD | ICPT2_MONITOR |
-				   ICPT2_MWAIT | ICPT2_XSETBV;
+	c->intercept[ICPT_MISC2] = ICPT2_VMRUN | ICPT2_VMMCALL | ICPT2_VMLOAD | ICPT2_VMSAVE |
+				   ICPT2_STGI | ICPT2_CLGI | ICPT2_SKINIT | ICPT2_WBINVD |
+				   ICPT2_MONITOR | ICPT2_MWAIT | ICPT2_XSETBV;
 }
 
 void svm_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames)

@@ -33,23 +33,23 @@ enum {
 
 #define ICPT_CR_WRITE(n) (1U << (16 + (n)))
 
-#define ICPT1_INTR	(1U << 0)
-#define ICPT1_NMI	(1U << 1)
-#define ICPT1_SMI	(1U << 2)
-#define ICPT1_INIT	(1U << 3)
-#define ICPT1_VINTR	(1U << 4)
-#define ICPT1_CR0_SEL	(1U << 5)
-#define ICPT1_RDPMC	(1U << 15)
-#define ICPT1_CPUID	(1U << 18)
-#define ICPT1_IRET	(1U << 20)
-#define ICPT1_INVD	(1U << 22)
-#define ICPT1_HLT	(1U << 24)
-#define ICPT1_INVLPGA	(1U << 26)
-#define ICPT1_IOIO	(1U << 27)
-#define ICPT1_MSR	(1U << 28)
-#define ICPT1_TASK	(1U << 29)
-#define ICPT1_FERR	(1U << 30)
-#define ICPT1_SHUTDOWN	(1U << 31)
+#define ICPT1_INTR     (1U << 0)
+#define ICPT1_NMI      (1U << 1)
+#define ICPT1_SMI      (1U << 2)
+#define ICPT1_INIT     (1U << 3)
+#define ICPT1_VINTR    (1U << 4)
+#define ICPT1_CR0_SEL  (1U << 5)
+#define ICPT1_RDPMC    (1U << 15)
+#define ICPT1_CPUID    (1U << 18)
+#define ICPT1_IRET     (1U << 20)
+#define ICPT1_INVD     (1U << 22)
+#define ICPT1_HLT      (1U << 24)
+#define ICPT1_INVLPGA  (1U << 26)
+#define ICPT1_IOIO     (1U << 27)
+#define ICPT1_MSR      (1U << 28)
+#define ICPT1_TASK     (1U << 29)
+#define ICPT1_FERR     (1U << 30)
+#define ICPT1_SHUTDOWN (1U << 31)
 
 #define ICPT2_VMRUN   (1U << 0)
 #define ICPT2_VMMCALL (1U << 1)
@@ -79,24 +79,24 @@ enum {
 #define INT_SHADOW BIT(0)
 
 /* EVENTINJ and EXITINTINFO (15.20) */
-#define EVENT_VALID    BIT(31)
+#define EVENT_VALID	BIT(31)
 #define EVENT_HAS_ERROR BIT(11)
 
 #define NESTED_ENABLE BIT(0)
 
 /* VMCB clean bits (15.15.3): a set bit says that the field group is as at the last exit. */
-#define CLEAN_ALL 0xfffU
+#define CLEAN_ALL	 0xfffU
 #define CLEAN_INTERCEPTS (1U << 0)
-#define CLEAN_IOPM  (1U << 1)
-#define CLEAN_ASID  (1U << 2)
-#define CLEAN_TPR   (1U << 3)
-#define CLEAN_NP    (1U << 4)
-#define CLEAN_CR    (1U << 5)
-#define CLEAN_DR    (1U << 6)
-#define CLEAN_DT    (1U << 7)
-#define CLEAN_SEG   (1U << 8)
-#define CLEAN_CR2   (1U << 9)
-#define CLEAN_LBR   (1U << 10)
+#define CLEAN_IOPM	 (1U << 1)
+#define CLEAN_ASID	 (1U << 2)
+#define CLEAN_TPR	 (1U << 3)
+#define CLEAN_NP	 (1U << 4)
+#define CLEAN_CR	 (1U << 5)
+#define CLEAN_DR	 (1U << 6)
+#define CLEAN_DT	 (1U << 7)
+#define CLEAN_SEG	 (1U << 8)
+#define CLEAN_CR2	 (1U << 9)
+#define CLEAN_LBR	 (1U << 10)
 
 struct vmcb {
 	/* control area */
@@ -145,7 +145,7 @@ struct vmcb {
 	uint8_t reserved8[0x1d8 - 0x180];
 	uint64_t rsp; /* 5d8 */
 	uint8_t reserved9[0x1f8 - 0x1e0];
-	uint64_t rax; /* 5f8 */
+	uint64_t rax;  /* 5f8 */
 	uint64_t star; /* 600 */
 	uint64_t lstar;
 	uint64_t cstar;
@@ -162,7 +162,7 @@ struct vmcb {
 	uint8_t reserved11[4096 - 0x698];
 };
 
-#define VMCB_AT(field, offset)                                                                     \
+#define VMCB_AT(field, offset) \
 	_Static_assert(offsetof(struct vmcb, field) == (offset), "VMCB: " #field)
 VMCB_AT(iopm_base, 0x40);
 VMCB_AT(int_ctl, 0x60);
@@ -184,56 +184,57 @@ VMCB_AT(g_pat, 0x668);
 _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 
 /* Exit codes (appendix C) */
-#define VMEXIT_CR0_READ	  0x000
-#define VMEXIT_CR0_WRITE  0x010
-#define VMEXIT_DR0_READ	  0x020
-#define VMEXIT_DR0_WRITE  0x030
-#define VMEXIT_EXC0	  0x040
-#define VMEXIT_INTR	  0x060
-#define VMEXIT_NMI	  0x061
-#define VMEXIT_SMI	  0x062
-#define VMEXIT_INIT	  0x063
-#define VMEXIT_VINTR	  0x064
+#define VMEXIT_CR0_READ	     0x000
+#define VMEXIT_CR0_WRITE     0x010
+#define VMEXIT_DR0_READ	     0x020
+#define VMEXIT_DR0_WRITE     0x030
+#define VMEXIT_EXC0	     0x040
+#define VMEXIT_INTR	     0x060
+#define VMEXIT_NMI	     0x061
+#define VMEXIT_SMI	     0x062
+#define VMEXIT_INIT	     0x063
+#define VMEXIT_VINTR	     0x064
 #define VMEXIT_CR0_SEL_WRITE 0x065
-#define VMEXIT_RDTSC	  0x06e
-#define VMEXIT_RDPMC	  0x06f
-#define VMEXIT_CPUID	  0x072
-#define VMEXIT_IRET	  0x074
-#define VMEXIT_INVD	  0x076
-#define VMEXIT_PAUSE	  0x077
-#define VMEXIT_HLT	  0x078
-#define VMEXIT_INVLPG	  0x079
-#define VMEXIT_INVLPGA	  0x07a
-#define VMEXIT_IOIO	  0x07b
-#define VMEXIT_MSR	  0x07c
-#define VMEXIT_TASK_SWITCH 0x07d
-#define VMEXIT_FERR	  0x07e
-#define VMEXIT_SHUTDOWN	  0x07f
-#define VMEXIT_VMRUN	  0x080
-#define VMEXIT_VMMCALL	  0x081
-#define VMEXIT_VMLOAD	  0x082
-#define VMEXIT_VMSAVE	  0x083
-#define VMEXIT_STGI	  0x084
-#define VMEXIT_CLGI	  0x085
-#define VMEXIT_SKINIT	  0x086
-#define VMEXIT_WBINVD	  0x089
-#define VMEXIT_MONITOR	  0x08a
-#define VMEXIT_MWAIT	  0x08b
-#define VMEXIT_XSETBV	  0x08d
-#define VMEXIT_TABLE_SIZE 0x0a4
-#define VMEXIT_NPF	  0x400
-#define VMEXIT_INVALID	  0xffffffffU /* stored as -1 in 64 bits, by some as 32: compare the low half */
+#define VMEXIT_RDTSC	     0x06e
+#define VMEXIT_RDPMC	     0x06f
+#define VMEXIT_CPUID	     0x072
+#define VMEXIT_IRET	     0x074
+#define VMEXIT_INVD	     0x076
+#define VMEXIT_PAUSE	     0x077
+#define VMEXIT_HLT	     0x078
+#define VMEXIT_INVLPG	     0x079
+#define VMEXIT_INVLPGA	     0x07a
+#define VMEXIT_IOIO	     0x07b
+#define VMEXIT_MSR	     0x07c
+#define VMEXIT_TASK_SWITCH   0x07d
+#define VMEXIT_FERR	     0x07e
+#define VMEXIT_SHUTDOWN	     0x07f
+#define VMEXIT_VMRUN	     0x080
+#define VMEXIT_VMMCALL	     0x081
+#define VMEXIT_VMLOAD	     0x082
+#define VMEXIT_VMSAVE	     0x083
+#define VMEXIT_STGI	     0x084
+#define VMEXIT_CLGI	     0x085
+#define VMEXIT_SKINIT	     0x086
+#define VMEXIT_WBINVD	     0x089
+#define VMEXIT_MONITOR	     0x08a
+#define VMEXIT_MWAIT	     0x08b
+#define VMEXIT_XSETBV	     0x08d
+#define VMEXIT_TABLE_SIZE    0x0a4
+#define VMEXIT_NPF	     0x400
+#define VMEXIT_INVALID \
+	0xffffffffU /* stored as -1 in 64 bits, by some as 32: compare the low half */
 
 /* EXITINFO1 of IOIO (15.10.2) */
-#define IOIO_IN	   BIT(0)
-#define IOIO_STR   BIT(2)
-#define IOIO_REP   BIT(3)
-#define IOIO_SZ8   BIT(4)
-#define IOIO_SZ16  BIT(5)
-#define IOIO_SZ32  BIT(6)
-#define IOIO_A16   BIT(7)
-#define IOIO_A32   BIT(8)
-#define IOIO_A64   BIT(9)
+#define IOIO_IN	  BIT(0)
+#define IOIO_STR  BIT(2)
+#define IOIO_REP  BIT(3)
+#define IOIO_SZ8  BIT(4)
+#define IOIO_SZ16 BIT(5)
+#define IOIO_SZ32 BIT(6)
+#define IOIO_A16  BIT(7)
+#define IOIO_A32  BIT(8)
+#define IOIO_A64  BIT(9)
 
 /* EXITINFO1 of an NPF (15.25.6): a page fault's error code, and which of the two walks */
 #define NPF_ERR_P     BIT(0)

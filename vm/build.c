@@ -33,7 +33,8 @@ INIT uint64_t build_features(void)
 {
 	uint64_t f = REQUIRE_NESTED_PAGING;
 
-	if (cpuid(CPUID_MAX_EXT, 0).eax >= CPUID_POWER && cpuid(CPUID_POWER, 0).edx & CPUID_INVARIANT)
+	if (cpuid(CPUID_MAX_EXT, 0).eax >= CPUID_POWER &&
+	    cpuid(CPUID_POWER, 0).edx & CPUID_INVARIANT)
 		f |= REQUIRE_INVARIANT_TSC;
 	if (cpuid(1, 0).ecx & CPUID1_ECX_X2APIC)
 		f |= REQUIRE_X2APIC;
@@ -89,7 +90,8 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 
 /* --- devices --- */
 
-static void debug_exit(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+static void debug_exit(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		       uint32_t *value)
 {
 	(void)arg;
 	(void)port;
@@ -220,7 +222,8 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 	memcpy(vm->vcpu[0]->arch.gpr, result.gpr, sizeof(result.gpr));
 	virt->set_state(&vm->vcpu[0]->arch, &result.state);
 	vm->vcpu[0]->state = VCPU_RUNNABLE;
-	log_info("vm %s: %s, %u vCPU(s), entry %#lx", vm->name, result.form, vm->vcpu_count, result.state.rip);
+	log_info("vm %s: %s, %u vCPU(s), entry %#lx", vm->name, result.form, vm->vcpu_count,
+		 result.state.rip);
 	return 0;
 }
 
@@ -241,8 +244,9 @@ INIT int build_vms(const struct build_input *in)
 			vm_count = (uint32_t)max_u64(vm_count, i + 1);
 			err = vm ? vm_fill(vm, in) : -ENOMEM;
 			if (err) {
-				log_error("vm %s: cannot be built (%d): too little memory, or [system] reserve too small",
-					  in->config->vms[i].name, err);
+				log_error(
+					"vm %s: cannot be built (%d): too little memory, or [system] reserve too small",
+					in->config->vms[i].name, err);
 				vm_not_started(vm);
 				continue;
 			}

@@ -7,10 +7,10 @@
 #include "drivers/rtc.h"
 #include "vm/gmem.h"
 
-#define MSR_KVM_WALL_CLOCK  0x4b564d00
-#define CLOCK_ENABLE	    BIT(0)
-#define CLOCK_TSC_STABLE    1
-#define NS_PER_S	    1000000000ULL
+#define MSR_KVM_WALL_CLOCK 0x4b564d00
+#define CLOCK_ENABLE	   BIT(0)
+#define CLOCK_TSC_STABLE   1
+#define NS_PER_S	   1000000000ULL
 
 /* ns = ((tsc - tsc_timestamp) << shift, or >> -shift) * mul >> 32, plus system_time */
 struct clock_page {
@@ -31,7 +31,7 @@ struct wall_page {
 
 static uint32_t clock_mul;
 static int8_t clock_shift;
-static uint64_t clock_tsc0;   /* host TSC of system time 0 */
+static uint64_t clock_tsc0;    /* host TSC of system time 0 */
 static uint64_t clock_wall_ns; /* date at that time */
 
 INIT void clock_init(void)

@@ -9,9 +9,9 @@
 #include "lib/string.h"
 #include "vm/irq.h"
 
-#define COM1_PORT 0x3f8
-#define COM1_IRQ  4
-#define RING_SIZE 8192
+#define COM1_PORT      0x3f8
+#define COM1_IRQ       4
+#define RING_SIZE      8192
 /* Kept free for the log, so that a guest that prints without end cannot drown the hypervisor's lines. */
 #define RING_LOG_SHARE 2048
 
@@ -132,7 +132,11 @@ static void guest_unlock(void *arg)
 }
 
 static const struct vuart_ops guest_ops = {
-	.tx = guest_tx, .irq = guest_irq, .rx_taken = guest_rx_taken, .lock = guest_lock, .unlock = guest_unlock,
+	.tx = guest_tx,
+	.irq = guest_irq,
+	.rx_taken = guest_rx_taken,
+	.lock = guest_lock,
+	.unlock = guest_unlock,
 };
 
 /* --- other VMs: whole lines to the log --- */
@@ -157,7 +161,11 @@ static void line_rx_taken(void *arg)
 }
 
 static const struct vuart_ops line_ops = {
-	.tx = line_tx, .irq = guest_irq, .rx_taken = line_rx_taken, .lock = guest_lock, .unlock = guest_unlock,
+	.tx = line_tx,
+	.irq = guest_irq,
+	.rx_taken = line_rx_taken,
+	.lock = guest_lock,
+	.unlock = guest_unlock,
 };
 
 /* --- the physical side --- */
@@ -213,7 +221,8 @@ static void console_irq(struct irq_source *source)
 
 	(void)source;
 	lock_acquire(&lock);
-	for (uint32_t i = 0; i < IRQ_ROUNDS && (now = uart_irq(port)) && !(kinds & UART_IRQ_RX); i++) {
+	for (uint32_t i = 0; i < IRQ_ROUNDS && (now = uart_irq(port)) && !(kinds & UART_IRQ_RX);
+	     i++) {
 		kinds |= now;
 		if (now & UART_IRQ_THRE)
 			tx_start();
@@ -259,7 +268,8 @@ INIT void console_init(struct uart *uart)
 	irq.fn = console_irq;
 	if (uart->port != COM1_PORT || irq_isa_claim(COM1_IRQ, &irq)) {
 		polled = true;
-		log_warn("the console port has no interrupt; output is synchronous and there is no input");
+		log_warn(
+			"the console port has no interrupt; output is synchronous and there is no input");
 		return;
 	}
 	log_sink_remove(&early_serial_sink);
@@ -270,7 +280,8 @@ INIT void console_init(struct uart *uart)
 	uart_irq_enable(port, UART_IRQ_RX);
 }
 
-static void uart_port(struct vcpu *v, void *arg, uint16_t at, uint8_t size, bool in, uint32_t *value)
+static void uart_port(struct vcpu *v, void *arg, uint16_t at, uint8_t size, bool in,
+		      uint32_t *value)
 {
 	struct vm *vm = arg;
 

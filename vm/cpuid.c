@@ -115,7 +115,8 @@ static void fix_hv_features(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 {
 	(void)v;
 	(void)sub;
-	*r = (struct cpuid_regs){.eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCKSOURCE_STABLE};
+	*r = (struct cpuid_regs){.eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 |
+					KVM_CLOCKSOURCE_STABLE};
 }
 
 static void fix_own(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
@@ -135,30 +136,30 @@ static void fix_own(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
  * IBS, SKINIT, WDT, LWP, NodeId, the performance counters and MONITORX. Leaves that are not here are all zero.
  */
 static const struct leaf leaves[] = {
-	{0x0, ALL, ALL, ALL, ALL, fix_max},
-	{0x1, ALL, ALL, 0x7ffa3603, 0x1f8ffbff, fix_features},
-	{0x2, ALL, ALL, ALL, ALL, NULL},
-	{0x4, ALL, ALL, ALL, ALL, NULL},
-	{0x6, 0, 0, 0, 0, fix_power},
-	{0x7, ALL, 0xfdbf27e9, 0x00405f4f, 0x0000411c, fix_structured},
-	{0xb, ALL, ALL, ALL, ALL, fix_topology},
-	{0xd, ALL, ALL, ALL, ALL, fix_xstate},
-	{CPUID_HV, 0, 0, 0, 0, fix_hv},
-	{CPUID_HV_FEATURES, 0, 0, 0, 0, fix_hv_features},
-	{CPUID_OWN, 0, 0, 0, 0, fix_own},
-	{0x80000000, ALL, ALL, ALL, ALL, fix_ext_max},
-	{0x80000001, ALL, ALL, 0x006109f3, ALL, NULL},
-	{0x80000002, ALL, ALL, ALL, ALL, NULL},
-	{0x80000003, ALL, ALL, ALL, ALL, NULL},
-	{0x80000004, ALL, ALL, ALL, ALL, NULL},
-	{0x80000005, ALL, ALL, ALL, ALL, NULL},
-	{0x80000006, ALL, ALL, ALL, ALL, NULL},
-	{0x80000007, 0, 0, 0, 0x100, NULL},
-	{0x80000008, ALL, 0x00000005, ALL, 0, NULL},
-	{0x80000019, ALL, ALL, 0, 0, NULL},
-	{0x8000001a, ALL, 0, 0, 0, NULL},
-	{0x8000001d, ALL, ALL, ALL, ALL, NULL},
-	{0x8000001e, ALL, ALL, ALL, 0, NULL},
+	{0x0,	       ALL, ALL,	ALL,	     ALL,	  fix_max	 },
+	{0x1,	       ALL, ALL,	0x7ffa3603, 0x1f8ffbff, fix_features   },
+	{0x2,	       ALL, ALL,	ALL,	     ALL,	  NULL	      },
+	{0x4,	       ALL, ALL,	ALL,	     ALL,	  NULL	      },
+	{0x6,	       0,	 0,	    0,	       0,	  fix_power	   },
+	{0x7,	       ALL, 0xfdbf27e9, 0x00405f4f, 0x0000411c, fix_structured },
+	{0xb,	       ALL, ALL,	ALL,	     ALL,	  fix_topology   },
+	{0xd,	       ALL, ALL,	ALL,	     ALL,	  fix_xstate	    },
+	{CPUID_HV,	   0,   0,		 0,	    0,	       fix_hv	     },
+	{CPUID_HV_FEATURES, 0,   0,	  0,	     0,		fix_hv_features},
+	{CPUID_OWN,	    0,   0,	  0,	     0,		fix_own	       },
+	{0x80000000,	     ALL, ALL,	       ALL,	    ALL,	 fix_ext_max    },
+	{0x80000001,	     ALL, ALL,	       0x006109f3, ALL,	NULL	    },
+	{0x80000002,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x80000003,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x80000004,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x80000005,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x80000006,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x80000007,	     0,	0,	   0,	      0x100,	     NULL		 },
+	{0x80000008,	     ALL, 0x00000005, ALL,	   0,	      NULL		  },
+	{0x80000019,	     ALL, ALL,	       0,	  0,	     NULL		 },
+	{0x8000001a,	     ALL, 0,	     0,		0,	   NULL	       },
+	{0x8000001d,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
+	{0x8000001e,	     ALL, ALL,	       ALL,	    0,	       NULL	   },
 };
 
 static const struct leaf *leaf_find(uint32_t number)
@@ -203,14 +204,22 @@ uint64_t cr4_allowed(const struct vcpu *v)
 		uint32_t bit;
 		uint64_t cr4;
 	} features[] = {
-		{1, 3, BIT(1), CR4_VME | CR4_PVI}, {1, 3, BIT(4), CR4_TSD},
-		{1, 3, BIT(2), CR4_DE},		   {1, 3, BIT(3), CR4_PSE},
-		{1, 3, BIT(6), CR4_PAE},	   {1, 3, BIT(7), CR4_MCE},
-		{1, 3, BIT(13), CR4_PGE},	   {1, 3, BIT(24), CR4_OSFXSR},
-		{1, 3, BIT(25), CR4_OSXMMEXCPT},   {1, 2, BIT(17), CR4_PCIDE},
-		{1, 2, BIT(26), CR4_OSXSAVE},	   {7, 1, BIT(0), CR4_FSGSBASE},
-		{7, 1, BIT(7), CR4_SMEP},	   {7, 1, BIT(20), CR4_SMAP},
-		{7, 2, BIT(2), CR4_UMIP},	   {7, 2, BIT(3), CR4_PKE},
+		{1, 3, BIT(1),  CR4_VME | CR4_PVI},
+		{1, 3, BIT(4),  CR4_TSD	      },
+		{1, 3, BIT(2),  CR4_DE	     },
+		{1, 3, BIT(3),  CR4_PSE	      },
+		{1, 3, BIT(6),  CR4_PAE	      },
+		{1, 3, BIT(7),  CR4_MCE	      },
+		{1, 3, BIT(13), CR4_PGE	       },
+		{1, 3, BIT(24), CR4_OSFXSR	  },
+		{1, 3, BIT(25), CR4_OSXMMEXCPT   },
+		{1, 2, BIT(17), CR4_PCIDE	 },
+		{1, 2, BIT(26), CR4_OSXSAVE	   },
+		{7, 1, BIT(0),  CR4_FSGSBASE	   },
+		{7, 1, BIT(7),  CR4_SMEP	       },
+		{7, 1, BIT(20), CR4_SMAP		},
+		{7, 2, BIT(2),  CR4_UMIP	       },
+		{7, 2, BIT(3),  CR4_PKE	      },
 	};
 	static uint64_t allowed;
 

@@ -7,7 +7,9 @@
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
-#define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_DEFINED                                                                                \
+	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+	 CR0_PG)
 #define CR0_LMSW    (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
 #define CR8_DEFINED 0xf
 #define CR3_PCID    0xfff
@@ -27,7 +29,8 @@ static bool cr_operands(struct vcpu *v)
 		return false;
 	if (insn_decode(&i, bytes, n, vcpu_mode(v)) ||
 	    !(i.op == OP_MOV_CR || i.op == OP_MOV_DR || i.op == OP_CLTS)) {
-		vm_stop(v, "control register access by an instruction that is not covered (%02x %02x %02x)",
+		vm_stop(v,
+			"control register access by an instruction that is not covered (%02x %02x %02x)",
 			bytes[0], bytes[1], bytes[2]);
 		return false;
 	}
@@ -46,11 +49,13 @@ static int cr0_set(struct vcpu *v, uint64_t value)
 	uint64_t efer = virt->get_efer(&v->arch);
 
 	value |= CR0_ET;
-	if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD)))
+	if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) ||
+	    (value & CR0_NW && !(value & CR0_CD)))
 		return -EINVAL;
 	value &= CR0_DEFINED;
 	if (value & CR0_PG && !(old & CR0_PG) && efer & EFER_LME) {
-		if (!(virt->get_cr(&v->arch, 4) & CR4_PAE) || virt->get_seg(&v->arch, SEG_CS).attr & SEG_ATTR_L)
+		if (!(virt->get_cr(&v->arch, 4) & CR4_PAE) ||
+		    virt->get_seg(&v->arch, SEG_CS).attr & SEG_ATTR_L)
 			return -EINVAL;
 	}
 	if (!(value & CR0_PG) && old & CR0_PG &&
@@ -69,7 +74,8 @@ static int cr4_set(struct vcpu *v, uint64_t value)
 		return -EINVAL;
 	if (lma && !(value & CR4_PAE))
 		return -EINVAL;
-	if (value & CR4_PCIDE && !(old & CR4_PCIDE) && (!lma || virt->get_cr(&v->arch, 3) & CR3_PCID))
+	if (value & CR4_PCIDE && !(old & CR4_PCIDE) &&
+	    (!lma || virt->get_cr(&v->arch, 3) & CR3_PCID))
 		return -EINVAL;
 	virt->set_cr(&v->arch, 4, value);
 	return 0;
@@ -78,15 +84,20 @@ static int cr4_set(struct vcpu *v, uint64_t value)
 static int cr_set(struct vcpu *v, uint32_t num, uint64_t value)
 {
 	switch (num) {
-	case 0: return cr0_set(v, value);
-	case 4: return cr4_set(v, value);
-	case 3: virt->set_cr(&v->arch, 3, value); return 0;
+	case 0:
+		return cr0_set(v, value);
+	case 4:
+		return cr4_set(v, value);
+	case 3:
+		virt->set_cr(&v->arch, 3, value);
+		return 0;
 	case 8:
 		if (value & ~(uint64_t)CR8_DEFINED)
 			return -EINVAL;
 		vlapic_set_cr8(&v->lapic, value);
 		return 0;
-	default: return -ENOENT;
+	default:
+		return -ENOENT;
 	}
 }
 
@@ -99,7 +110,7 @@ static uint64_t cr_get(struct vcpu *v, uint32_t num)
 static uint64_t lmsw_value(struct vcpu *v)
 {
 	uint64_t old = virt->get_cr(&v->arch, 0);
-	uint64_t new = v->arch.exit.info.cr.lmsw_source & CR0_LMSW;
+	uint64_t new = v->arch.exit.info.cr.lmsw_source &CR0_LMSW;
 
 	return (old & ~CR0_LMSW) | new | (old & CR0_PE);
 }

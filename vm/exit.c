@@ -16,17 +16,28 @@
 static bool insn_fits(const struct insn *i, enum exit_kind kind)
 {
 	switch (kind) {
-	case EXIT_CPUID: return i->op == OP_CPUID;
-	case EXIT_HLT: return i->op == OP_HLT;
-	case EXIT_PAUSE: return i->op == OP_PAUSE;
-	case EXIT_INVD: return i->op == OP_INVD || i->op == OP_WBINVD || i->op == OP_WBNOINVD;
-	case EXIT_RDTSC: return i->op == OP_RDTSC || i->op == OP_RDTSCP;
-	case EXIT_RDPMC: return i->op == OP_RDPMC;
-	case EXIT_HYPERCALL: return i->op == OP_VMMCALL || i->op == OP_VMCALL;
-	case EXIT_MSR: return i->op == OP_RDMSR || i->op == OP_WRMSR;
-	case EXIT_XSETBV: return i->op == OP_XSETBV;
-	case EXIT_CR: return i->op == OP_MOV_CR || i->op == OP_CLTS || i->op == OP_LMSW;
-	default: return false;
+	case EXIT_CPUID:
+		return i->op == OP_CPUID;
+	case EXIT_HLT:
+		return i->op == OP_HLT;
+	case EXIT_PAUSE:
+		return i->op == OP_PAUSE;
+	case EXIT_INVD:
+		return i->op == OP_INVD || i->op == OP_WBINVD || i->op == OP_WBNOINVD;
+	case EXIT_RDTSC:
+		return i->op == OP_RDTSC || i->op == OP_RDTSCP;
+	case EXIT_RDPMC:
+		return i->op == OP_RDPMC;
+	case EXIT_HYPERCALL:
+		return i->op == OP_VMMCALL || i->op == OP_VMCALL;
+	case EXIT_MSR:
+		return i->op == OP_RDMSR || i->op == OP_WRMSR;
+	case EXIT_XSETBV:
+		return i->op == OP_XSETBV;
+	case EXIT_CR:
+		return i->op == OP_MOV_CR || i->op == OP_CLTS || i->op == OP_LMSW;
+	default:
+		return false;
 	}
 }
 
@@ -49,8 +60,8 @@ uint8_t exit_insn_len(struct vcpu *v)
 		return 0;
 	}
 	if (err || !insn_fits(&insn, x->kind)) {
-		vm_stop(v, "exit %u, but the instruction there is another (%02x %02x %02x, %d)", x->kind,
-			bytes[0], bytes[1], bytes[2], err);
+		vm_stop(v, "exit %u, but the instruction there is another (%02x %02x %02x, %d)",
+			x->kind, bytes[0], bytes[1], bytes[2], err);
 		return 0;
 	}
 	x->len = insn.length;
@@ -212,17 +223,20 @@ static void (*const handlers[EXIT_KIND_COUNT])(struct vcpu *v) = {
 const char *exit_name(uint32_t kind)
 {
 	static const char *const names[EXIT_KIND_COUNT] = {
-		"unknown", "interrupt", "NMI", "MCE", "IRQ window", "NMI window", "slice", "CPUID", "HLT",
-		"PAUSE", "INVD", "INVLPG", "MONITOR", "RDTSC", "RDPMC", "hypercall", "virtualization", "I/O",
-		"MSR", "CR", "DR", "XSETBV", "exception", "nested fault", "task switch", "triple fault", "INIT",
-		"SIPI", "EOI", "APIC", "invalid",
+		"unknown",	"interrupt",	  "NMI",       "MCE",	       "IRQ window",
+		"NMI window",	"slice",	  "CPUID",     "HLT",	       "PAUSE",
+		"INVD",		"INVLPG",	  "MONITOR",   "RDTSC",	       "RDPMC",
+		"hypercall",	"virtualization", "I/O",       "MSR",	       "CR",
+		"DR",		"XSETBV",	  "exception", "nested fault", "task switch",
+		"triple fault", "INIT",		  "SIPI",      "EOI",	       "APIC",
+		"invalid",
 	};
 
 	return kind < EXIT_KIND_COUNT ? names[kind] : "?";
 }
 
 /* Kinds whose handler changes registers and then skips: the length must be known before, fetching it may fault. */
-#define KINDS_WITH_LENGTH                                                                           \
+#define KINDS_WITH_LENGTH                                                                       \
 	(BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_PAUSE) | BIT(EXIT_INVD) | BIT(EXIT_RDTSC) | \
 	 BIT(EXIT_HYPERCALL) | BIT(EXIT_MSR) | BIT(EXIT_XSETBV))
 

@@ -140,8 +140,8 @@ static int pte_cmpxchg(void *ctx, gpa_t gpa, uint32_t size, uint64_t old, uint64
 	if (!p)
 		return -EFAULT;
 	if (size == 8)
-		done = __atomic_compare_exchange_n((uint64_t *)p, &old, value, false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
+		done = __atomic_compare_exchange_n((uint64_t *)p, &old, value, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	else
 		done = __atomic_compare_exchange_n((uint32_t *)p, &old32, (uint32_t)value, false,
 						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -206,8 +206,8 @@ static bool fetch_cached(const struct vcpu *v, const struct gwalk_cpu *c, uint64
 }
 
 /* Remember a walk, unless its windows changed on the way: then some entry is not shown any more. */
-static void fetch_remember(struct vcpu *v, const struct gwalk_cpu *c, uint64_t page, uint64_t generation,
-			   const uint8_t *bytes)
+static void fetch_remember(struct vcpu *v, const struct gwalk_cpu *c, uint64_t page,
+			   uint64_t generation, const uint8_t *bytes)
 {
 	struct fetch_cache *f = &v->fetch;
 

@@ -80,6 +80,7 @@ void exit_io(struct vcpu *v)
 	port_access(v, x->info.io.port, x->info.io.size, x->info.io.in, &value);
 	/* A 32-bit IN clears the upper half of RAX, the smaller ones leave the rest alone. */
 	if (x->info.io.in)
-		v->arch.gpr[RAX] = x->info.io.size == 4 ? value : (v->arch.gpr[RAX] & ~mask) | (value & mask);
+		v->arch.gpr[RAX] =
+			x->info.io.size == 4 ? value : (v->arch.gpr[RAX] & ~mask) | (value & mask);
 	vcpu_skip(v);
 }

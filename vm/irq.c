@@ -222,7 +222,8 @@ int irq_extint_ack(struct vcpu *v)
 
 /* --- ports and pages --- */
 
-static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		     uint32_t *value)
 {
 	struct vm *vm = arg;
 
@@ -238,7 +239,8 @@ static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 	lock_release(&vm->irq_lock);
 }
 
-static void pit_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+static void pit_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		     uint32_t *value)
 {
 	struct vm *vm = arg;
 
@@ -253,7 +255,8 @@ static void pit_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 	lock_release(&vm->irq_lock);
 }
 
-static void lapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write, uint64_t *value)
+static void lapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
+		       uint64_t *value)
 {
 	uint32_t offset = (uint32_t)(gpa & (VLAPIC_MMIO_SIZE - 1));
 
@@ -264,7 +267,8 @@ static void lapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bo
 		*value = vlapic_mmio_read(&v->lapic, offset, size);
 }
 
-static void ioapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write, uint64_t *value)
+static void ioapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
+			uint64_t *value)
 {
 	struct vioapic *io = arg;
 	uint32_t offset = (uint32_t)(gpa & (VIOAPIC_MMIO_SIZE - 1));

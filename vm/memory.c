@@ -13,16 +13,16 @@
 #include "lib/string.h"
 #include "vm/gmem.h"
 
-#define CPUID_MAX_EXT	0x80000000
-#define CPUID_FEATURES	0x80000001
-#define CPUID_SIZES	0x80000008
-#define EDX_PAGE_1G	BIT(26)
-#define PHYS_BITS_MAX	48 /* four levels of nested paging */
-#define LOW_RAM_END	(3 * GIB) /* of an isolated VM; the rest of its RAM is above 4 GiB */
-#define HIGH_RAM	(4 * GIB)
+#define CPUID_MAX_EXT	 0x80000000
+#define CPUID_FEATURES	 0x80000001
+#define CPUID_SIZES	 0x80000008
+#define EDX_PAGE_1G	 BIT(26)
+#define PHYS_BITS_MAX	 48	   /* four levels of nested paging */
+#define LOW_RAM_END	 (3 * GIB) /* of an isolated VM; the rest of its RAM is above 4 GiB */
+#define HIGH_RAM	 (4 * GIB)
 #define CONVENTIONAL_END 0xa0000
-#define UPPER_MEMORY	0x100000
-#define RIGHTS_ALL	(NESTED_R | NESTED_W | NESTED_X)
+#define UPPER_MEMORY	 0x100000
+#define RIGHTS_ALL	 (NESTED_R | NESTED_W | NESTED_X)
 
 static struct mtrr_state mtrr;
 static uint64_t mapped_to; /* the service guest's identity map was made up to here at boot */
@@ -51,7 +51,8 @@ INIT int memory_vm_init(struct vm *vm)
 	};
 
 	mtrr_read(&mtrr, memory_phys_bits());
-	return nested_init(&vm->nested, virt == &svm_ops ? NESTED_NPT : NESTED_EPT, &vm->quota, &caps);
+	return nested_init(&vm->nested, virt == &svm_ops ? NESTED_NPT : NESTED_EPT, &vm->quota,
+			   &caps);
 }
 
 /* Identity-map [@base, @base + @size), split where the memory type changes. */
@@ -166,7 +167,8 @@ static INIT int extent_map(struct vm *vm, const struct mem_range *e, uint64_t *g
 
 		if (*gpa < LOW_RAM_END)
 			n = min_u64(n, LOW_RAM_END - *gpa);
-		err = nested_map(&vm->nested, GPA(*gpa), HPA(e->base.v + done), n, RIGHTS_ALL, MEMTYPE_WB);
+		err = nested_map(&vm->nested, GPA(*gpa), HPA(e->base.v + done), n, RIGHTS_ALL,
+				 MEMTYPE_WB);
 		if (err)
 			return err;
 		done += n;
@@ -180,12 +182,14 @@ static INIT int extent_map(struct vm *vm, const struct mem_range *e, uint64_t *g
 static INIT int isolated_fill(struct vm *vm)
 {
 	uint64_t gpa = 0;
-	int err = frame_alloc_ram(vm->memory, OWNER_VM(vm->id), vm->extents, VM_EXTENTS, &vm->extent_count);
+	int err = frame_alloc_ram(vm->memory, OWNER_VM(vm->id), vm->extents, VM_EXTENTS,
+				  &vm->extent_count);
 
 	for (uint32_t i = 0; i < vm->extent_count && !err; i++)
 		err = extent_map(vm, &vm->extents[i], &gpa);
 	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE) {
-		void *page = guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
+		void *page =
+			guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
 
 		if (!page)
 			return -EFAULT;
@@ -211,7 +215,8 @@ static INIT void tell(uint64_t base, uint64_t size, uint32_t type)
  * What is promised for later is an entry of its own: the loader looks for room entry by entry, and must not find only
  * the part that still holds modules.
  */
-static INIT void tell_split(const struct build_input *in, uint64_t base, uint64_t size, uint32_t type)
+static INIT void tell_split(const struct build_input *in, uint64_t base, uint64_t size,
+			    uint32_t type)
 {
 	uint64_t end = base + size;
 
@@ -219,7 +224,8 @@ static INIT void tell_split(const struct build_input *in, uint64_t base, uint64_
 		uint64_t cut = end;
 
 		for (uint32_t i = 0; i < in->temporary_count; i++) {
-			uint64_t start = in->temporary[i].base.v, stop = start + in->temporary[i].size;
+			uint64_t start = in->temporary[i].base.v,
+				 stop = start + in->temporary[i].size;
 
 			if (start > base && start < cut)
 				cut = start;
@@ -248,7 +254,8 @@ static INIT void tell_service(const struct vm *vm, const struct build_input *in)
 
 	memcpy(told_build, in->map, n * sizeof(*told_build));
 	for (uint32_t i = 0; i < in->kept_count; i++)
-		mem_map_take(told_build, &n, MEM_MAP_MAX, in->kept[i].base, in->kept[i].size, MEM_RESERVED);
+		mem_map_take(told_build, &n, MEM_MAP_MAX, in->kept[i].base, in->kept[i].size,
+			     MEM_RESERVED);
 	for (uint32_t i = 0; i < vm_count; i++) {
 		for (uint32_t k = 0; vms[i] && vms[i] != vm && k < vms[i]->extent_count; k++)
 			mem_map_take(told_build, &n, MEM_MAP_MAX, vms[i]->extents[k].base,
@@ -306,12 +313,14 @@ static INIT bool target_is_ram(void *arg, gpa_t gpa, uint64_t len)
 		inside |= told[i].type == MEM_RAM && gpa.v >= told[i].base.v &&
 			  gpa.v + len <= told[i].base.v + told[i].size;
 	}
-	for (uint64_t at = ALIGN_DOWN(gpa.v, PAGE_SIZE); inside && vm->service && at < gpa.v + len; at += PAGE_SIZE)
+	for (uint64_t at = ALIGN_DOWN(gpa.v, PAGE_SIZE); inside && vm->service && at < gpa.v + len;
+	     at += PAGE_SIZE)
 		inside = frame_owner(HPA(at)) == OWNER_VM(vm->id);
 	return inside;
 }
 
-INIT void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target)
+INIT void memory_load_target(struct vm *vm, const struct build_input *in,
+			     struct load_target *target)
 {
 	told_count = 0;
 	if (vm->service)
@@ -359,8 +368,9 @@ void memory_flush(struct vm *vm)
 /* Is every page of it plain device memory, or nothing, that the guest may reach now? */
 static bool trappable(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-	if (!IS_ALIGNED(gpa, PAGE_SIZE) || !IS_ALIGNED(len, PAGE_SIZE) || !len || range_wraps(gpa, len) ||
-	    gpa + len > BIT(memory_phys_bits()) || hole_find(vm, gpa, gpa + len - 1))
+	if (!IS_ALIGNED(gpa, PAGE_SIZE) || !IS_ALIGNED(len, PAGE_SIZE) || !len ||
+	    range_wraps(gpa, len) || gpa + len > BIT(memory_phys_bits()) ||
+	    hole_find(vm, gpa, gpa + len - 1))
 		return false;
 	for (uint64_t at = gpa; at < gpa + len; at += PAGE_SIZE) {
 		uint16_t owner = frame_owner(HPA(at));

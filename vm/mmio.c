@@ -112,8 +112,8 @@ static uint32_t access_of(uint32_t flags, bool write)
 	return write || flags & EMU_MEM_WRITE ? GWALK_WRITE : 0;
 }
 
-static enum emu_result mem_access(struct vcpu *v, uint64_t gva, uint32_t size, uint8_t *buf, uint32_t flags,
-				  bool write)
+static enum emu_result mem_access(struct vcpu *v, uint64_t gva, uint32_t size, uint8_t *buf,
+				  uint32_t flags, bool write)
 {
 	struct parts p;
 	enum emu_result r = parts_translate(v, gva, size, access_of(flags, write), &p);
@@ -131,7 +131,8 @@ static enum emu_result mem_read(void *ctx, gva_t gva, uint32_t size, void *buf, 
 	return mem_access(ctx, gva.v, size, buf, flags, false);
 }
 
-static enum emu_result mem_write(void *ctx, gva_t gva, uint32_t size, const void *buf, uint32_t flags)
+static enum emu_result mem_write(void *ctx, gva_t gva, uint32_t size, const void *buf,
+				 uint32_t flags)
 {
 	return mem_access(ctx, gva.v, size, (uint8_t *)(uintptr_t)buf, flags, true);
 }
@@ -144,7 +145,8 @@ static enum emu_result mem_check(void *ctx, gva_t gva, uint32_t size)
 }
 
 /* In RAM, naturally aligned: a real compare-and-exchange. Else it is a device, or a split lock nobody else can see. */
-static enum emu_result mem_cmpxchg(void *ctx, gva_t gva, uint32_t size, const void *expected, const void *desired)
+static enum emu_result mem_cmpxchg(void *ctx, gva_t gva, uint32_t size, const void *expected,
+				   const void *desired)
 {
 	struct vcpu *v = ctx;
 	struct parts p;
@@ -164,19 +166,23 @@ static enum emu_result mem_cmpxchg(void *ctx, gva_t gva, uint32_t size, const vo
 	case 1: {
 		uint8_t o = (uint8_t)old;
 
-		done = __atomic_compare_exchange_n((uint8_t *)ram, &o, (uint8_t)new, false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
+		done = __atomic_compare_exchange_n((uint8_t *)ram, &o, (uint8_t) new, false,
+						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		break;
 	}
 	case 2: {
 		uint16_t o = (uint16_t)old;
 
-		done = __atomic_compare_exchange_n((uint16_t *)ram, &o, (uint16_t)new, false,
+		done = __atomic_compare_exchange_n((uint16_t *)ram, &o, (uint16_t) new, false,
 						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		break;
 	}
-	case 4: done = atomic_cmpxchg_u32(ram, (uint32_t)old, (uint32_t)new); break;
-	default: done = atomic_cmpxchg_u64(ram, old, new); break;
+	case 4:
+		done = atomic_cmpxchg_u32(ram, (uint32_t)old, (uint32_t) new);
+		break;
+	default:
+		done = atomic_cmpxchg_u64(ram, old, new);
+		break;
 	}
 	return done ? EMU_DONE : EMU_AGAIN;
 }
@@ -326,10 +332,12 @@ void exit_npf(struct vcpu *v)
 	if (memory_fault(v->vm, gpa))
 		return;
 	/* Another CPU has mapped it meanwhile. */
-	if (!(x->info.npf.access & NPF_PRESENT) && !nested_translate(&v->vm->nested, GPA(gpa), NESTED_R, &hpa, NULL))
+	if (!(x->info.npf.access & NPF_PRESENT) &&
+	    !nested_translate(&v->vm->nested, GPA(gpa), NESTED_R, &hpa, NULL))
 		return;
 	if (x->interrupted.valid) {
-		vm_stop(v, "event %u was delivered through guest-physical %#lx, where it has no memory",
+		vm_stop(v,
+			"event %u was delivered through guest-physical %#lx, where it has no memory",
 			x->interrupted.vector, gpa);
 		return;
 	}

@@ -7,8 +7,8 @@
 #include "ept/pool.h"
 #include "vm/irq.h"
 
-#define SOURCE_FRAMES 3
-#define MSI_ADDRESS   0xfee00000ULL
+#define SOURCE_FRAMES  3
+#define MSI_ADDRESS    0xfee00000ULL
 #define MSI_DEST_SHIFT 12
 
 /*
@@ -89,8 +89,8 @@ static void source_release(struct msi_source *s, uint32_t *cookie)
 	*cookie = 0;
 }
 
-static int source_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data, uint64_t *phys_addr,
-		       uint32_t *phys_data)
+static int source_bind(struct vm *vm, uint32_t *cookie, uint64_t addr, uint32_t data,
+		       uint64_t *phys_addr, uint32_t *phys_data)
 {
 	struct msi_source *s = source_take(vm, cookie);
 	struct cpu *cpu = irq_message_cpu(vm, addr);

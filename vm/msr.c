@@ -8,20 +8,20 @@
 #include "vm/platform.h"
 #include "vm/vm.h"
 
-#define MSR_PLATFORM_ID	  0x00000017
-#define MSR_PLATFORM_INFO 0x000000ce
-#define MSR_MISC_FEATURES 0x00000140
-#define MSR_THERM_STATUS  0x0000019c
-#define MSR_KVM_WALL_NEW  0x4b564d00
-#define MSR_KVM_TIME_NEW  0x4b564d01
-#define MSR_AMD_SYSCFG	  0xc0010010
-#define MSR_AMD_HWCR	  0xc0010015
-#define MSR_AMD_TOP_MEM	  0xc001001a
-#define MSR_AMD_TOP_MEM2  0xc001001d
-#define MSR_AMD_INT_PENDING 0xc0010055
-#define MSR_AMD_DE_CFG	  0xc0011029
-#define MISC_ENABLE_FAST_STRING BIT(0)
-#define MISC_ENABLE_BTS_UNAVAILABLE BIT(11)
+#define MSR_PLATFORM_ID		     0x00000017
+#define MSR_PLATFORM_INFO	     0x000000ce
+#define MSR_MISC_FEATURES	     0x00000140
+#define MSR_THERM_STATUS	     0x0000019c
+#define MSR_KVM_WALL_NEW	     0x4b564d00
+#define MSR_KVM_TIME_NEW	     0x4b564d01
+#define MSR_AMD_SYSCFG		     0xc0010010
+#define MSR_AMD_HWCR		     0xc0010015
+#define MSR_AMD_TOP_MEM		     0xc001001a
+#define MSR_AMD_TOP_MEM2	     0xc001001d
+#define MSR_AMD_INT_PENDING	     0xc0010055
+#define MSR_AMD_DE_CFG		     0xc0011029
+#define MISC_ENABLE_FAST_STRING	     BIT(0)
+#define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
 
 /* A handler returns 0, or anything else for #GP. */
@@ -162,45 +162,46 @@ static int rd_misc_enable(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	(void)v;
 	(void)msr;
-	*value = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+	*value = MISC_ENABLE_FAST_STRING | MISC_ENABLE_BTS_UNAVAILABLE |
+		 MISC_ENABLE_PEBS_UNAVAILABLE;
 	return 0;
 }
 
 /* Sorted by use: the first rows are on hot paths. */
 static const struct msr_row rows[] = {
-	{MSR_X2APIC_BASE, MSR_X2APIC_LAST, rd_x2apic, wr_x2apic},
-	{MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, rd_deadline, wr_deadline},
-	{MSR_EFER, MSR_EFER, rd_block, wr_efer},
-	{MSR_STAR, MSR_STAR, rd_block, wr_block},
-	{MSR_LSTAR, MSR_CSTAR, rd_block, wr_block_address},
-	{MSR_SFMASK, MSR_SFMASK, rd_block, wr_block},
-	{MSR_FS_BASE, MSR_KERNEL_GS_BASE, rd_block, wr_block_address},
-	{MSR_SYSENTER_CS, MSR_SYSENTER_CS, rd_block, wr_block},
-	{MSR_SYSENTER_ESP, MSR_SYSENTER_EIP, rd_block, wr_block_address},
-	{MSR_PAT, MSR_PAT, rd_block, wr_pat},
-	{MSR_TSC, MSR_TSC, rd_tsc, wr_tsc},
-	{MSR_APIC_BASE, MSR_APIC_BASE, rd_apic_base, wr_apic_base},
-	{MSR_DEBUGCTL, MSR_DEBUGCTL, rd_zero, wr_ignore},
-	{MSR_KVM_WALL_NEW, MSR_KVM_TIME_NEW, clock_msr_read, clock_msr_write},
-	{MSR_MTRR_CAP, MSR_MTRR_CAP, mtrr_msr_read, NULL},
-	{MSR_MTRR_PHYSBASE0, MSR_MTRR_FIX4K_C0 + 7, mtrr_msr_read, mtrr_msr_write},
-	{MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_msr_read, mtrr_msr_write},
-	/* No machine-check banks, no performance counters: what asks anyway finds zeros. */
-	{MSR_MCG_CAP, MSR_MCG_CAP, rd_zero, NULL},
-	{MSR_MCG_STATUS, MSR_MCG_STATUS, rd_zero, wr_zero_only},
-	/* Microcode: its revision may be known, an update is not the guest's to make. */
-	{MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, rd_host, wr_ignore},
-	{MSR_PLATFORM_ID, MSR_PLATFORM_ID, rd_host, NULL},
-	{MSR_MISC_ENABLE, MSR_MISC_ENABLE, rd_misc_enable, wr_ignore},
-	{MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, rd_zero, NULL},
-	{MSR_MISC_FEATURES, MSR_MISC_FEATURES, rd_zero, wr_zero_only},
-	{MSR_THERM_STATUS, MSR_THERM_STATUS, rd_zero, wr_ignore},
-	{MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, rd_host, wr_ignore},
-	{MSR_AMD_HWCR, MSR_AMD_HWCR, rd_host, wr_ignore},
-	{MSR_AMD_TOP_MEM, MSR_AMD_TOP_MEM, rd_host, NULL},
-	{MSR_AMD_TOP_MEM2, MSR_AMD_TOP_MEM2, rd_host, NULL},
-	{MSR_AMD_INT_PENDING, MSR_AMD_INT_PENDING, rd_zero, wr_ignore},
-	{MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, rd_host, wr_ignore},
+	{MSR_X2APIC_BASE,	  MSR_X2APIC_LAST,	   rd_x2apic,      wr_x2apic       },
+	{MSR_TSC_DEADLINE,	   MSR_TSC_DEADLINE,	     rd_deadline,	  wr_deadline     },
+	{MSR_EFER,		   MSR_EFER,		     rd_block,       wr_efer	      },
+	{MSR_STAR,		   MSR_STAR,		     rd_block,       wr_block	       },
+	{MSR_LSTAR,	    MSR_CSTAR,	       rd_block,	 wr_block_address},
+	{MSR_SFMASK,	     MSR_SFMASK,		 rd_block,	   wr_block	   },
+	{MSR_FS_BASE,	      MSR_KERNEL_GS_BASE,	  rd_block,	    wr_block_address},
+	{MSR_SYSENTER_CS,	  MSR_SYSENTER_CS,	   rd_block,	     wr_block	     },
+	{MSR_SYSENTER_ESP,	   MSR_SYSENTER_EIP,	     rd_block,       wr_block_address},
+	{MSR_PAT,		  MSR_PAT,		   rd_block,	     wr_pat	   },
+	{MSR_TSC,		  MSR_TSC,		   rd_tsc,	   wr_tsc		 },
+	{MSR_APIC_BASE,	MSR_APIC_BASE,	       rd_apic_base,   wr_apic_base	 },
+	{MSR_DEBUGCTL,	       MSR_DEBUGCTL,	     rd_zero,	      wr_ignore       },
+	{MSR_KVM_WALL_NEW,	   MSR_KVM_TIME_NEW,	     clock_msr_read, clock_msr_write },
+	{MSR_MTRR_CAP,	       MSR_MTRR_CAP,	     mtrr_msr_read,  NULL		},
+	{MSR_MTRR_PHYSBASE0,  MSR_MTRR_FIX4K_C0 + 7, mtrr_msr_read,  mtrr_msr_write	 },
+	{MSR_MTRR_DEF_TYPE,   MSR_MTRR_DEF_TYPE,     mtrr_msr_read,  mtrr_msr_write  },
+ /* No machine-check banks, no performance counters: what asks anyway finds zeros. */
+	{MSR_MCG_CAP,	      MSR_MCG_CAP,	   rd_zero,	    NULL		},
+	{MSR_MCG_STATUS,	 MSR_MCG_STATUS,	 rd_zero,	  wr_zero_only    },
+ /* Microcode: its revision may be known, an update is not the guest's to make. */
+	{MSR_BIOS_SIGN_ID,	   MSR_BIOS_SIGN_ID,	     rd_host,	      wr_ignore       },
+	{MSR_PLATFORM_ID,	  MSR_PLATFORM_ID,	   rd_host,	    NULL		},
+	{MSR_MISC_ENABLE,	  MSR_MISC_ENABLE,	   rd_misc_enable, wr_ignore	    },
+	{MSR_PLATFORM_INFO,   MSR_PLATFORM_INFO,     rd_zero,	NULL	    },
+	{MSR_MISC_FEATURES,   MSR_MISC_FEATURES,     rd_zero,	wr_zero_only    },
+	{MSR_THERM_STATUS,	   MSR_THERM_STATUS,	     rd_zero,	      wr_ignore       },
+	{MSR_AMD_SYSCFG,	 MSR_AMD_SYSCFG,	 rd_host,	  wr_ignore	   },
+	{MSR_AMD_HWCR,	       MSR_AMD_HWCR,	     rd_host,	      wr_ignore       },
+	{MSR_AMD_TOP_MEM,	  MSR_AMD_TOP_MEM,	   rd_host,	    NULL		},
+	{MSR_AMD_TOP_MEM2,	   MSR_AMD_TOP_MEM2,	     rd_host,	      NULL		  },
+	{MSR_AMD_INT_PENDING, MSR_AMD_INT_PENDING,   rd_zero,	    wr_ignore	     },
+	{MSR_AMD_DE_CFG,	 MSR_AMD_DE_CFG,	 rd_host,	  wr_ignore	   },
 };
 
 static const struct msr_row *row_find(uint32_t msr)
@@ -244,7 +245,8 @@ static bool is_tcg(void)
 {
 	struct cpuid_regs r = cpuid(0x40000000, 0);
 
-	return r.ebx == 0x54474354 && r.ecx == 0x43544743 && r.edx == 0x47435447; /* "TCGTCGTCGTCG" */
+	return r.ebx == 0x54474354 && r.ecx == 0x43544743 &&
+	       r.edx == 0x47435447; /* "TCGTCGTCGTCG" */
 }
 
 /* What the control block switches, and what means nothing outside the guest, needs no exit. */
@@ -253,13 +255,18 @@ void msr_init(struct vm *vm)
 	static const struct {
 		uint32_t msr, rw;
 	} open[] = {
-		{MSR_STAR, MSR_READ | MSR_WRITE},	    {MSR_SFMASK, MSR_READ | MSR_WRITE},
-		{MSR_FS_BASE, MSR_READ},		    {MSR_GS_BASE, MSR_READ},
-		{MSR_KERNEL_GS_BASE, MSR_READ},		    {MSR_SYSENTER_CS, MSR_READ | MSR_WRITE},
-		{MSR_SYSENTER_ESP, MSR_READ},		    {MSR_SYSENTER_EIP, MSR_READ},
-		{MSR_TSC_AUX, MSR_READ | MSR_WRITE},
-		{MSR_LSTAR, MSR_READ},			    {MSR_CSTAR, MSR_READ},
-		{MSR_TSC, MSR_READ},
+		{MSR_STAR,	   MSR_READ | MSR_WRITE},
+		{MSR_SFMASK,	     MSR_READ | MSR_WRITE},
+		{MSR_FS_BASE,	      MSR_READ	      },
+		{MSR_GS_BASE,	      MSR_READ	      },
+		{MSR_KERNEL_GS_BASE, MSR_READ	     },
+		{MSR_SYSENTER_CS,	  MSR_READ | MSR_WRITE},
+		{MSR_SYSENTER_ESP,   MSR_READ		   },
+		{MSR_SYSENTER_EIP,   MSR_READ		   },
+		{MSR_TSC_AUX,	      MSR_READ | MSR_WRITE},
+		{MSR_LSTAR,	    MSR_READ	    },
+		{MSR_CSTAR,	    MSR_READ	    },
+		{MSR_TSC,		  MSR_READ		  },
 	};
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(open); i++)

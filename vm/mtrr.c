@@ -15,7 +15,8 @@ static uint64_t *slot(struct vm *vm, uint32_t msr)
 
 	if (msr == MSR_MTRR_DEF_TYPE)
 		return &m->def_type;
-	if (msr - MSR_MTRR_PHYSBASE0 < 2 * (m->cap & MTRR_CAP_VCNT) && msr - MSR_MTRR_PHYSBASE0 < VM_MTRRS)
+	if (msr - MSR_MTRR_PHYSBASE0 < 2 * (m->cap & MTRR_CAP_VCNT) &&
+	    msr - MSR_MTRR_PHYSBASE0 < VM_MTRRS)
 		return &m->variable[msr - MSR_MTRR_PHYSBASE0];
 	if (!(m->cap & MTRR_CAP_FIXED))
 		return NULL;
@@ -45,8 +46,8 @@ int mtrr_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 static bool type_valid(uint64_t type)
 {
-	return type == MEMTYPE_UC || type == MEMTYPE_WC || type == MEMTYPE_WT || type == MEMTYPE_WP ||
-	       type == MEMTYPE_WB;
+	return type == MEMTYPE_UC || type == MEMTYPE_WC || type == MEMTYPE_WT ||
+	       type == MEMTYPE_WP || type == MEMTYPE_WB;
 }
 
 static bool value_valid(uint32_t msr, uint64_t value)

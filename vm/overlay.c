@@ -10,8 +10,8 @@
 #include "vm/memory.h"
 #include "vm/platform.h"
 
-#define TABLE_MAX  (512 * KIB)
-#define PAGES_MAX  160
+#define TABLE_MAX (512 * KIB)
+#define PAGES_MAX 160
 
 static uint8_t table_copy[TABLE_MAX] INITBSS;
 static struct {
@@ -63,7 +63,8 @@ static INIT uint8_t *page_get(struct vm *vm, uint64_t page)
 	if (!copy)
 		return NULL;
 	phys_read(HPA(page), copy, PAGE_SIZE);
-	if (nested_map(&vm->nested, GPA(page), pa, PAGE_SIZE, NESTED_R | NESTED_W | NESTED_X, MEMTYPE_WB))
+	if (nested_map(&vm->nested, GPA(page), pa, PAGE_SIZE, NESTED_R | NESTED_W | NESTED_X,
+		       MEMTYPE_WB))
 		return NULL;
 	pages[page_count].page = page;
 	pages[page_count++].copy = copy;

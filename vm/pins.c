@@ -18,11 +18,11 @@ struct vm_pin {
 	struct irq_source source[2];
 	struct vm *vm;
 	uint8_t ioapic, pin;
-	uint8_t active;	  /* which source the entry holds */
-	bool kept;	  /* a virtual device's, or the hypervisor's: never programmed for the guest */
-	bool in_service;  /* level-triggered, masked until the guest's EOI */
+	uint8_t active; /* which source the entry holds */
+	bool kept; /* a virtual device's, or the hypervisor's: never programmed for the guest */
+	bool in_service; /* level-triggered, masked until the guest's EOI */
 	bool level;
-	int8_t irq;	  /* ISA interrupt that this pin carries, -1: none */
+	int8_t irq; /* ISA interrupt that this pin carries, -1: none */
 };
 
 static struct ioapic ioapics[VM_IOAPICS];
@@ -121,7 +121,8 @@ static bool pic_wants(const struct vm_pin *p)
 static struct cpu *rte_cpu(struct vm *vm, uint64_t rte)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-		if (vlapic_match(&vm->vcpu[i]->lapic, VIOAPIC_RTE_DEST(rte), rte & VIOAPIC_RTE_LOGICAL, true))
+		if (vlapic_match(&vm->vcpu[i]->lapic, VIOAPIC_RTE_DEST(rte),
+				 rte & VIOAPIC_RTE_LOGICAL, true))
 			return vm->vcpu[i]->cpu;
 	}
 	return vm->vcpu[0]->cpu;

@@ -15,12 +15,12 @@
 #include "vm/memory.h"
 #include "vm/msi.h"
 
-#define PORT_CONFIG   0xcf8
+#define PORT_CONFIG	0xcf8
 #define PORT_CONFIG_END 0xcff
-#define FUNC_FRAMES   6 /* of struct vpci_func */
-#define ENTRY_FRAMES  4 /* of struct vpci_msix_entry */
-#define SEGMENT_BDF   0xffff
-#define ECAM_BUS      MIB /* of configuration space per bus */
+#define FUNC_FRAMES	6 /* of struct vpci_func */
+#define ENTRY_FRAMES	4 /* of struct vpci_msix_entry */
+#define SEGMENT_BDF	0xffff
+#define ECAM_BUS	MIB /* of configuration space per bus */
 
 static struct vpci pci;
 static struct lock pci_lock;
@@ -82,8 +82,8 @@ static bool op_visible(void *arg, uint32_t bdf)
 	return bdf <= SEGMENT_BDF;
 }
 
-static int op_msi_bind(void *arg, struct vpci_irq *irq, uint64_t addr, uint32_t data, uint64_t *phys_addr,
-		       uint32_t *phys_data)
+static int op_msi_bind(void *arg, struct vpci_irq *irq, uint64_t addr, uint32_t data,
+		       uint64_t *phys_addr, uint32_t *phys_data)
 {
 	return msi_bind(arg, &irq->cookie, addr, data, phys_addr, phys_data);
 }
@@ -104,10 +104,14 @@ static uint64_t op_mmio_read(void *arg, hpa_t hpa, uint8_t size)
 
 	(void)arg;
 	switch (size) {
-	case 1: return *(volatile uint8_t *)p;
-	case 2: return *(volatile uint16_t *)p;
-	case 4: return *(volatile uint32_t *)p;
-	default: return *(volatile uint64_t *)p;
+	case 1:
+		return *(volatile uint8_t *)p;
+	case 2:
+		return *(volatile uint16_t *)p;
+	case 4:
+		return *(volatile uint32_t *)p;
+	default:
+		return *(volatile uint64_t *)p;
 	}
 }
 
@@ -117,10 +121,18 @@ static void op_mmio_write(void *arg, hpa_t hpa, uint8_t size, uint64_t value)
 
 	(void)arg;
 	switch (size) {
-	case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
-	case 2: *(volatile uint16_t *)p = (uint16_t)value; break;
-	case 4: *(volatile uint32_t *)p = (uint32_t)value; break;
-	default: *(volatile uint64_t *)p = value; break;
+	case 1:
+		*(volatile uint8_t *)p = (uint8_t)value;
+		break;
+	case 2:
+		*(volatile uint16_t *)p = (uint16_t)value;
+		break;
+	case 4:
+		*(volatile uint32_t *)p = (uint32_t)value;
+		break;
+	default:
+		*(volatile uint64_t *)p = value;
+		break;
 	}
 }
 
@@ -150,7 +162,8 @@ static const struct vpci_ops pci_ops = {
 
 /* --- the guest's accesses --- */
 
-static void config_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+static void config_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+			uint32_t *value)
 {
 	bool done;
 
@@ -170,7 +183,8 @@ bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64
 
 	(void)vm;
 	lock_acquire(&pci_lock);
-	done = write ? vpci_mmio_write(&pci, GPA(gpa), size, *value) : vpci_mmio_read(&pci, GPA(gpa), size, value);
+	done = write ? vpci_mmio_write(&pci, GPA(gpa), size, *value)
+		     : vpci_mmio_read(&pci, GPA(gpa), size, value);
 	lock_release(&pci_lock);
 	return done;
 }
@@ -198,7 +212,8 @@ static INIT int chips_hide(struct vm *vm, const struct acpi_info *acpi)
 	for (uint32_t i = ecam_count; i < acpi->segment_count && !err; i++) {
 		const struct acpi_segment *s = &acpi->segments[i];
 
-		err = memory_hide(vm, s->base.v, s->base.v + ((uint64_t)s->last_bus + 1) * ECAM_BUS - 1);
+		err = memory_hide(vm, s->base.v,
+				  s->base.v + ((uint64_t)s->last_bus + 1) * ECAM_BUS - 1);
 	}
 	return err;
 }
@@ -211,8 +226,8 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 
 	if (err)
 		return err;
-	vpci_init(&pci, &pci_ops, vm, funcs, (uint32_t)(FUNC_FRAMES * PAGE_SIZE / sizeof(*funcs)), entries,
-		  (uint32_t)(ENTRY_FRAMES * PAGE_SIZE / sizeof(*entries)));
+	vpci_init(&pci, &pci_ops, vm, funcs, (uint32_t)(FUNC_FRAMES * PAGE_SIZE / sizeof(*funcs)),
+		  entries, (uint32_t)(ENTRY_FRAMES * PAGE_SIZE / sizeof(*entries)));
 	functions_add();
 	for (uint32_t i = 0; i < ecam_count && !err; i++)
 		err = vpci_ecam_add(&pci, segments_kept[i].segment, segments_kept[i].base.v,

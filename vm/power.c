@@ -12,12 +12,12 @@
 #include "vdev/vpower.h"
 #include "vm/console.h"
 
-#define TCO_OFFSET	 0x60 /* ICH9 data sheet, 13.9: TCO registers from PMBASE + 60h on */
-#define LPC_PMBASE	 0x40 /* of device 31, function 0 (ICH9 data sheet, 13.1.13) */
-#define LPC_PMBASE_MASK	 0xff80
-#define VENDOR_INTEL	 0x8086
-#define CLASS_LPC	 0x0100 /* interface 0, subclass ISA bridge in the upper byte */
-#define PARK_WAIT_MS	 100
+#define TCO_OFFSET	0x60 /* ICH9 data sheet, 13.9: TCO registers from PMBASE + 60h on */
+#define LPC_PMBASE	0x40 /* of device 31, function 0 (ICH9 data sheet, 13.1.13) */
+#define LPC_PMBASE_MASK 0xff80
+#define VENDOR_INTEL	0x8086
+#define CLASS_LPC	0x0100 /* interface 0, subclass ISA bridge in the upper byte */
+#define PARK_WAIT_MS	100
 
 static struct vpower filter;
 static struct lock filter_lock;
@@ -35,7 +35,8 @@ static INIT uint16_t tco_base(void)
 	uint16_t bdf = PCI_BDF(0, 31, 0);
 	uint32_t pmbase;
 
-	if (pci_read(bdf, PCI_VENDOR, 2) != VENDOR_INTEL || pci_read(bdf, PCI_CLASS, 2) != CLASS_LPC)
+	if (pci_read(bdf, PCI_VENDOR, 2) != VENDOR_INTEL ||
+	    pci_read(bdf, PCI_CLASS, 2) != CLASS_LPC)
 		return 0;
 	pmbase = pci_read(bdf, LPC_PMBASE, 4);
 	return pmbase & 1 ? (uint16_t)((pmbase & LPC_PMBASE_MASK) + TCO_OFFSET) : 0;
@@ -76,10 +77,12 @@ static void request(void *arg, enum power_request what, const char *how)
 	else if (what == POWER_RESET)
 		power_request_reset(asking, how);
 	else
-		log_warn("vm %s: sleep refused (%s): waking up would leave the hypervisor", asking->vm->name, how);
+		log_warn("vm %s: sleep refused (%s): waking up would leave the hypervisor",
+			 asking->vm->name, how);
 }
 
-static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value);
+static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		       uint32_t *value);
 
 /* Does part of an access that reaches out of the filter's ports belong to another virtual device? */
 static bool elsewhere(struct vm *vm, uint16_t port, uint8_t size)
@@ -128,9 +131,11 @@ static void pass_write(void *arg, uint16_t port, uint8_t size, uint32_t value)
 		io_out32(port, value);
 }
 
-static const struct vpower_ops filter_ops = {.request = request, .pass_read = pass_read, .pass_write = pass_write};
+static const struct vpower_ops filter_ops = {
+	.request = request, .pass_read = pass_read, .pass_write = pass_write};
 
-static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value)
+static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		       uint32_t *value)
 {
 	(void)arg;
 	lock_acquire(&filter_lock);
@@ -205,7 +210,8 @@ static void machine_park(void)
 	while (!all && tsc_read() < end) {
 		all = true;
 		for (uint32_t i = 0; i < cpu_count; i++)
-			all &= !cpu_by_index[i] || cpu_by_index[i] == this_cpu() || !__atomic_load_n(&cpu_by_index[i]->online, __ATOMIC_ACQUIRE);
+			all &= !cpu_by_index[i] || cpu_by_index[i] == this_cpu() ||
+			       !__atomic_load_n(&cpu_by_index[i]->online, __ATOMIC_ACQUIRE);
 		cpu_pause();
 	}
 	console_flush();

@@ -44,8 +44,8 @@ void vm_stats_log(const struct vm *vm)
 
 		for (uint32_t k = 0; k < EXIT_KIND_COUNT; k++) {
 			if (s->exits[k])
-				log_debug("vm %s: vCPU %u: %lu exits %s, %lu ticks", vm->name, i, s->exits[k],
-					  exit_name(k), s->ticks[k]);
+				log_debug("vm %s: vCPU %u: %lu exits %s, %lu ticks", vm->name, i,
+					  s->exits[k], exit_name(k), s->ticks[k]);
 		}
 	}
 }
@@ -88,8 +88,9 @@ void vm_stop(struct vcpu *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_error("vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx", v->vm->name, text,
-		  v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual, v->arch.exit.qual2);
+	log_error("vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx",
+		  v->vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
+		  v->arch.exit.qual2);
 	virt->dump(&v->arch, report_line, NULL);
 	vm_ended(v->vm, false);
 }

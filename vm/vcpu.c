@@ -18,7 +18,7 @@
 #define RESET_CS_BASE	 0xffff0000
 #define RESET_CS	 0xf000
 #define SEG_LIMIT_16	 0xffff
-#define SEG_DATA16	 (SEG_ATTR_P | SEG_ATTR_S | 3) /* read-write, accessed */
+#define SEG_DATA16	 (SEG_ATTR_P | SEG_ATTR_S | 3)	 /* read-write, accessed */
 #define SEG_CODE16	 (SEG_ATTR_P | SEG_ATTR_S | 0xb) /* execute-read, accessed */
 #define SEG_LDT_ATTR	 (SEG_ATTR_P | 2)
 #define SEG_TSS_BUSY	 (SEG_ATTR_P | 0xb)
@@ -63,8 +63,11 @@ void vcpu_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t err
 	}
 	if (e->valid && e->type == EVENT_NMI)
 		atomic_or_u64(&v->events, EV_NMI);
-	*e = (struct event){
-		.valid = true, .has_error = has_error, .vector = vector, .type = EVENT_EXC, .error = error};
+	*e = (struct event){.valid = true,
+			    .has_error = has_error,
+			    .vector = vector,
+			    .type = EVENT_EXC,
+			    .error = error};
 }
 
 static struct segment segment16(uint16_t sel, uint16_t attr)

@@ -18,21 +18,22 @@
 #include "vdev/vuart.h"
 #include "vm/config.h"
 
-#define VM_VCPUS     64
-#define VM_PORTS     40 /* port ranges of one VM */
-#define VM_MMIO	     80 /* MMIO ranges of one VM */
-#define VM_EXTENTS   64 /* pieces of RAM of one VM */
-#define VM_HOLES     96
-#define VM_IOAPICS   4
-#define VM_MTRRS     32 /* variable-range MSRs: base and mask of each */
-#define VM_LINE	     160
+#define VM_VCPUS	  64
+#define VM_PORTS	  40 /* port ranges of one VM */
+#define VM_MMIO		  80 /* MMIO ranges of one VM */
+#define VM_EXTENTS	  64 /* pieces of RAM of one VM */
+#define VM_HOLES	  96
+#define VM_IOAPICS	  4
+#define VM_MTRRS	  32 /* variable-range MSRs: base and mask of each */
+#define VM_LINE		  160
 #define XSTATE_FRAMES_MAX 4
 
 struct vm;
 struct vcpu;
 
 /* A port handler: @in: put what is read in *@value, else it is what is written. Never fails: no device, all ones. */
-typedef void (*port_fn)(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in, uint32_t *value);
+typedef void (*port_fn)(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+			uint32_t *value);
 
 struct port_range {
 	uint16_t first, last;
@@ -41,7 +42,8 @@ struct port_range {
 };
 
 /* An MMIO handler; the access lies wholly in the range, 1 to 8 bytes. */
-typedef void (*mmio_fn)(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write, uint64_t *value);
+typedef void (*mmio_fn)(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
+			uint64_t *value);
 
 struct mmio_range {
 	uint64_t first, last;
@@ -101,7 +103,7 @@ struct vcpu {
 	struct vlapic lapic;
 	uint64_t xcr0, xss;
 	uint64_t tsc_aux;
-	void *xstate; /* XSAVE area while another vCPU has the registers */
+	void *xstate;		      /* XSAVE area while another vCPU has the registers */
 	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
 	struct event deferred; /* an interrupt whose delivery faulted: it follows the fault */
 	struct fetch_cache fetch;

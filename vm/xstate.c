@@ -6,13 +6,13 @@
 #include "arch/msr.h"
 #include "lib/string.h"
 
-#define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
+#define XCR0_OFFERED	 (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 #define CPUID1_ECX_XSAVE BIT(26)
 #define CPUID_EXT_RDTSCP BIT(27)
-#define FCW_RESET    0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
-#define MXCSR_RESET  0x1f80
-#define FXAREA_FCW   0
-#define FXAREA_MXCSR 24
+#define FCW_RESET	 0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
+#define MXCSR_RESET	 0x1f80
+#define FXAREA_FCW	 0
+#define FXAREA_MXCSR	 24
 
 static uint64_t components;
 static uint32_t area_size = 512;
@@ -70,7 +70,8 @@ void xstate_save(struct vcpu *v)
 	xcr0_write(components);
 	__asm__ volatile("xsave64 (%0)"
 			 :
-			 : "r"(v->xstate), "a"((uint32_t)components), "d"((uint32_t)(components >> 32))
+			 : "r"(v->xstate), "a"((uint32_t)components),
+			   "d"((uint32_t)(components >> 32))
 			 : "memory");
 }
 
@@ -85,7 +86,8 @@ void xstate_load(struct vcpu *v)
 	xcr0_write(components);
 	__asm__ volatile("xrstor64 (%0)"
 			 :
-			 : "r"(v->xstate), "a"((uint32_t)components), "d"((uint32_t)(components >> 32))
+			 : "r"(v->xstate), "a"((uint32_t)components),
+			   "d"((uint32_t)(components >> 32))
 			 : "memory");
 	xcr0_write(v->xcr0);
 }
