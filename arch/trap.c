@@ -91,5 +91,8 @@ void trap_handle(struct trap_frame *f)
 	}
 	if (f->vector == EXC_GP && fixup_apply(f))
 		return;
+	/* Bochs raises here the single-step trap of a guest whose instruction was intercepted. We never step ourselves. */
+	if (f->vector == EXC_DB && !(f->rflags & RFLAGS_TF))
+		return;
 	crash_trap(f);
 }
