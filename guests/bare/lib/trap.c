@@ -8,6 +8,7 @@
 #include "lib/x86.h"
 
 #define GATE_INTERRUPT 0x8e00 /* present, ring 0, 64-bit interrupt gate */
+#define GATE_PRESENT   0x8000U
 #define GATE_DPL3      0x6000
 #define TSS_AVAILABLE  0x89
 #define EXCEPTIONS     32
@@ -52,6 +53,12 @@ void trap_stack(uint8_t vector, uint8_t ist, void *top)
 {
 	tss.ist[ist - 1] = (uint64_t)top;
 	idt[vector].type = (uint16_t)((idt[vector].type & ~7U) | ist);
+}
+
+void trap_present(uint8_t vector, bool present)
+{
+	idt[vector].type =
+		(uint16_t)((idt[vector].type & ~GATE_PRESENT) | (present ? GATE_PRESENT : 0));
 }
 
 static void report(const struct trap_frame *f)

@@ -39,4 +39,7 @@ extern struct fault last_fault[GUEST_VCPUS];
 /* Stack of the handlers of @vector, 1 to 7 in the TSS; 0: the interrupted one. Boot vCPU only. */
 void trap_stack(uint8_t vector, uint8_t ist, void *top);
 
+/* Is there a gate for @vector? Without one its delivery faults. */
+void trap_present(uint8_t vector, bool present);
+
 #endif
