@@ -42,7 +42,7 @@ XFAIL = {
     "intercepts": {
         "qemu-svm": {"xsetbv-mpx": "TCG does not intercept XSETBV, so the processor's own rules hold"},
     },
-    "events": {
+    "exceptions": {
         "qemu-svm": {"icebp": "TCG raises #UD for INT1",
                      "alignment-check": "TCG does not check alignment",
                      "double-fault-injected": "TCG forgets that an exception was injected when its delivery faults"},
@@ -95,4 +95,5 @@ CASES = [
     tried("registers"),
     tried("ports"),
     tried("events"),
+    tried("exceptions"),
 ]
