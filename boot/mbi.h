@@ -4,7 +4,7 @@
 #ifndef BOOT_MBI_H
 #define BOOT_MBI_H
 
-#include "boot/memmap.h"
+#include "ept/memmap.h"
 
 #define BOOT_MODULES	 80
 #define BOOT_MODULE_NAME 64   /* with its NUL; the first word of a module's command line */

@@ -4,8 +4,8 @@
 #ifndef VM_BUILD_H
 #define VM_BUILD_H
 
-#include "boot/mbi.h"
 #include "drivers/acpi.h"
+#include "ept/frame.h"
 #include "vm/config.h"
 #include "vm/load.h"
 

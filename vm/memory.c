@@ -9,6 +9,7 @@
 #include "arch/paging.h"
 #include "arch/percpu.h"
 #include "ept/frame.h"
+#include "ept/memmap.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "vm/gmem.h"

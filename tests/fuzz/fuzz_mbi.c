@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a multiboot2 information block: no access outside, and what is accepted is bounded and clean. */
-/* sources: boot/mbi.c boot/memmap.c lib/printf.c lib/string.c */
+/* sources: boot/mbi.c ept/memmap.c lib/printf.c lib/string.c */
 
 #include <stdlib.h>
 #include <string.h>

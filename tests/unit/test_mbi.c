@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The multiboot2 information block and the cleaned memory map: sound blocks, and every way to break one. */
-/* sources: boot/mbi.c boot/memmap.c lib/printf.c lib/string.c */
+/* sources: boot/mbi.c ept/memmap.c lib/printf.c lib/string.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Maps of physical memory: firmware's list made sorted, page-aligned and disjoint; pieces carved out of it. */
 
-#ifndef BOOT_MEMMAP_H
-#define BOOT_MEMMAP_H
+#ifndef EPT_MEMMAP_H
+#define EPT_MEMMAP_H
 
 #include "ept/frame.h"
 

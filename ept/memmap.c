@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Maps of physical memory: every boundary of every range is a cut, and each piece between two cuts gets one type. */
 
-#include "boot/memmap.h"
+#include "ept/memmap.h"
 #include "lib/string.h"
 
 #define CUTS_MAX (2 * MEM_MAP_MAX + 2)
