@@ -10,6 +10,8 @@
 #include "vm/config.h"
 #include "vm/load.h"
 
+#define IDENTITY_LIMIT (4 * GIB) /* what the boot tables of boot/entry.asm map at its own address */
+
 extern struct boot_info boot_info;
 extern struct config boot_config;
 extern struct acpi_info boot_acpi;

@@ -8,15 +8,18 @@
 #include "arch/options.h"
 #include "arch/paging.h"
 #include "boot/boot.h"
+#include "drivers/clock.h"
 #include "drivers/power.h"
 #include "drivers/screen.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "vm/console.h"
 
+#define KHZ_GUESS 3000000 /* of a machine that measures nothing */
+
 struct uart console_uart;
 
-static bool paged INITDATA, screen_is_on INITDATA;
+static bool paged INITDATA;
 static const uint16_t com_ports[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
 
 static void serial_write(const char *text, uint32_t len)
@@ -64,16 +67,15 @@ INIT void early_console(void)
 		log_warn("console=%s is not known; say none or com1 to com4.", value);
 }
 
-INIT void early_screen(void)
+/* The screen's memory: through a mapping of its own, or where the boot tables have it. NULL: out of reach. */
+static INIT volatile void *screen_memory(hpa_t base, uint64_t size, bool combine)
 {
-	if (screen_is_on || boot_info.fb.present)
-		return;
-	screen_text_on((volatile void *)SCREEN_TEXT_PA);
-	screen_is_on = true;
-	log_sink_add(&early_screen_sink);
+	if (paged)
+		return combine ? mmio_map_wc(base, size) : mmio_map(base, size);
+	return range_wraps(base.v, size) || base.v + size > IDENTITY_LIMIT ? NULL : (void *)base.v;
 }
 
-static INIT void framebuffer_on(void)
+static INIT bool framebuffer_on(void)
 {
 	const struct boot_framebuffer *b = &boot_info.fb;
 	struct screen_fb fb = {
@@ -91,29 +93,43 @@ static INIT void framebuffer_on(void)
 	uint64_t size = screen_fb_size(&fb);
 
 	if (b->type != BOOT_FB_RGB || !size)
-		return;
-	fb.pixels = mmio_map_wc(b->base, size);
-	if (!fb.pixels || screen_fb_on(&fb))
-		return;
-	screen_is_on = true;
-	log_sink_add(&early_screen_sink);
+		return false;
+	fb.pixels = screen_memory(b->base, size, true);
+	return fb.pixels && !screen_fb_on(&fb);
+}
+
+static INIT bool text_on(void)
+{
+	volatile void *cells = screen_memory(HPA(SCREEN_TEXT_PA), SCREEN_TEXT_SIZE, false);
+
+	if (!cells)
+		return false;
+	screen_text_on(cells);
+	return true;
+}
+
+static INIT void screen_start(void)
+{
+	bool graphics = boot_info.fb.present && boot_info.fb.type != BOOT_FB_TEXT;
+
+	if (graphics ? framebuffer_on() : text_on())
+		log_sink_add(&early_screen_sink);
 }
 
 INIT void early_paged(void)
 {
-	volatile void *cells;
-
 	paged = true;
-	if (boot_info.fb.present && boot_info.fb.type != BOOT_FB_TEXT) {
-		framebuffer_on();
-		return;
-	}
-	cells = mmio_map(HPA(SCREEN_TEXT_PA), SCREEN_TEXT_SIZE);
-	if (!cells)
-		return;
-	screen_text_on(cells);
-	screen_is_on = true;
-	log_sink_add(&early_screen_sink);
+	screen_start();
+}
+
+/* Where the TSC's rate is not known yet it is measured now: the delay is somebody's time to read. */
+static INIT void refusal_wait(void)
+{
+	uint64_t khz = tsc_khz ? tsc_khz : clock_calibrate(tsc_read, &boot_acpi);
+	uint64_t end = tsc_read() + boot_config.refusal_delay / NS_PER_MS * (khz ? khz : KHZ_GUESS);
+
+	while (tsc_read() < end)
+		cpu_pause();
 }
 
 INIT void boot_refuse(const char *fmt, ...)
@@ -122,7 +138,7 @@ INIT void boot_refuse(const char *fmt, ...)
 	va_list ap;
 
 	if (!paged)
-		early_screen();
+		screen_start();
 	va_start(ap, fmt);
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -130,11 +146,7 @@ INIT void boot_refuse(const char *fmt, ...)
 	console_flush();
 	uart_drain(&console_uart);
 	if (boot_config.on_refusal == REFUSAL_REBOOT) {
-		uint64_t end = tsc_read() +
-			       boot_config.refusal_delay / 1000000 * (tsc_khz ? tsc_khz : 1000000);
-
-		while (tsc_read() < end)
-			cpu_pause();
+		refusal_wait();
 		power_reboot();
 	}
 	cpu_halt_forever();

@@ -12,11 +12,8 @@
 void early_serial(void);
 /* The command line is known: console=none|comN|0xPORT chooses another port. */
 void early_console(void);
-/* The final tables are in use: the screen, from now on through mappings of its own. */
+/* The final tables are in use: the screen, through mappings of its own. */
 void early_paged(void);
-/* Nothing works yet, but a sentence must be seen: EGA text through the boot tables. */
-void early_screen(void);
-
 extern struct log_sink early_screen_sink;
 
 /* The hypervisor's serial port; dead if there is none. */

@@ -30,6 +30,12 @@ COM1_LSR	equ COM1 + 5
 LSR_THRE	equ 0x20
 PUT_SPINS	equ 100000
 
+; EGA text memory: characters below, attributes above
+TEXT_CELLS	equ 0xb8000
+TEXT_COUNT	equ 80 * 25
+TEXT_BLANK	equ 0x0720
+TEXT_ALARM	equ 0x4f	; white on red
+
 %define PHYS(sym) ((sym) - IMAGE_VA)
 
 extern boot_main
@@ -167,17 +173,23 @@ bits 64
 	ud2
 
 bits 32
-; Say the sentence at ESI on the screen and on COM1, and stop for good. Nothing else works yet.
+; Say the sentence at ESI on an otherwise empty screen and on COM1, and stop for good. Nothing else works yet.
 refuse:
-	mov edi, 0xb8000
+	mov edi, TEXT_CELLS
+	mov ecx, TEXT_COUNT
+	mov eax, TEXT_BLANK
+	rep stosw
+	mov edi, TEXT_CELLS
 .next:
 	lodsb
 	test al, al
 	jz .halt
-	mov ah, 0x4f
-	mov [edi], ax
-	add edi, 2
 	mov bl, al
+	cmp al, ' '
+	jb .serial
+	mov ah, TEXT_ALARM
+	stosw
+.serial:
 	mov ecx, PUT_SPINS
 	mov dx, COM1_LSR
 .wait:
@@ -200,7 +212,7 @@ section .init.rodata progbits alloc noexec nowrite align=8
 text_not_multiboot2:
 	db "bulkhead: [    0.000000] refused: not started by multiboot2; load it with GRUB's command multiboot2.", 13, 10, 0
 text_no_long_mode:
-	db "bulkhead: [    0.000000] refused: this processor has no 64-bit long mode; Bulkhead needs one that has.", 13, 10, 0
+	db "bulkhead: [    0.000000] refused: this processor has no 64-bit long mode; use one that has.", 13, 10, 0
 text_no_nx:
 	db "bulkhead: [    0.000000] refused: this processor has no NX, or the firmware switched it off; enable Execute Disable in the firmware's setup.", 13, 10, 0
 

@@ -31,7 +31,6 @@
 #include "vm/xstate.h"
 
 #define MBI_MAX	       (128 * KIB)
-#define IDENTITY_LIMIT (4 * GIB)
 #define CONFIG_MAX     (1 * MIB)
 #define CPU_VENDOR_AMD 0x68747541 /* "Auth", of AuthenticAMD */
 #define SLICE_MS       5
@@ -75,10 +74,12 @@ static INIT void config_read(void)
 		boot_refuse(
 			"no boot module is named \"config\"; add the line \"module2 FILE config\" to GRUB's entry.");
 	if (m->size > CONFIG_MAX)
-		boot_refuse("the configuration is larger than 1 MiB.");
+		boot_refuse(
+			"the module \"config\" is larger than 1 MiB; give the configuration's text that name.");
 	if (config_parse((const char *)m->start.v, (uint32_t)m->size, &boot_config, &report))
-		boot_refuse("the configuration has %u error(s), see above; nothing is started.",
-			    report.count);
+		boot_refuse(
+			"nothing is started; correct the %u error(s) of the configuration named above.",
+			report.count);
 }
 
 static INIT void info_read(uint64_t mbi)
@@ -88,15 +89,18 @@ static INIT void info_read(uint64_t mbi)
 
 	memcpy(mbi_copy, (const void *)mbi, min_u64(size, MBI_MAX));
 	if (size > MBI_MAX)
-		boot_refuse("the boot loader's information block is larger than %lu KiB.",
-			    MBI_MAX / KIB);
+		boot_refuse(
+			"the boot loader's information block is larger than %lu KiB; pass fewer modules.",
+			MBI_MAX / KIB);
 	if (mbi_parse(mbi_copy, size, &boot_info, err, sizeof(err)))
 		boot_refuse("the boot loader's information block: %s", err);
 	for (uint32_t i = 0; i < boot_info.module_count; i++) {
 		const struct boot_module *m = &boot_info.modules[i];
 
 		if (m->start.v > IDENTITY_LIMIT || m->size > IDENTITY_LIMIT - m->start.v)
-			boot_refuse("module \"%s\" lies above 4 GiB.", m->name);
+			boot_refuse(
+				"module \"%s\" lies above 4 GiB; use a boot loader that loads below, such as GRUB.",
+				m->name);
 	}
 	options_init(boot_info.cmdline);
 }
@@ -132,10 +136,10 @@ static INIT void machine_read(void)
 		boot_info.rsdp_size = ACPI_RSDP_MAX;
 	if (!boot_info.rsdp_size)
 		boot_refuse(
-			"the boot loader passed no ACPI tables; Bulkhead needs the MADT and the FADT.");
+			"the machine has no ACPI tables; switch ACPI on in the firmware's setup.");
 	if (acpi_parse(&boot_acpi, &access, boot_info.rsdp, boot_info.rsdp_size))
 		boot_refuse(
-			"the ACPI tables are unusable, see above; Bulkhead needs the MADT and the FADT.");
+			"the ACPI tables are unusable, see above; switch ACPI on in the firmware's setup, or update it.");
 }
 
 static INIT void backend_choose(void)
@@ -156,7 +160,7 @@ static INIT void clocks_start(void)
 	tsc_khz = clock_calibrate(tsc_read, &boot_acpi);
 	if (!tsc_khz)
 		boot_refuse(
-			"neither the ACPI PM timer nor the PIT counts; the TSC cannot be calibrated.");
+			"neither the ACPI PM timer nor the PIT counts; switch one on in the firmware's setup.");
 	log_clock((uint32_t)tsc_khz, boot_tsc);
 	lapic_timer_free_run();
 	timer_khz = clock_calibrate(lapic_timer_elapsed, &boot_acpi);
@@ -209,7 +213,7 @@ static INIT void admit_all(void)
 	}
 	if (admit(&boot_config, &m, &report))
 		boot_refuse(
-			"the configuration does not fit this machine, see above; nothing is started.");
+			"nothing is started; fit the configuration to this machine as said above.");
 }
 
 static INIT const struct load_screen *screen_found(void)
@@ -276,7 +280,7 @@ static INIT void vms_build(void)
 	};
 
 	if (build_vms(&in) <= 0)
-		boot_refuse("no VM can start, see above.");
+		boot_refuse("no VM can start; correct what is named above.");
 	smp_settle();
 	if (build_finish(&in))
 		log_warn("memory of start-up could not be given to the service guest");
@@ -317,8 +321,9 @@ static INIT void boot_cpu_make(void)
 	struct cpu *cpu;
 
 	if (index < 0)
-		boot_refuse("the firmware's MADT does not list the boot processor (APIC id %u).",
-			    id);
+		boot_refuse(
+			"the MADT does not list the boot processor (APIC id %u); update the firmware.",
+			id);
 	cpu = smp_cpu_make((uint32_t)index, id);
 	if (!cpu)
 		boot_refuse("out of frames for the boot CPU; raise [system] reserve.");

@@ -8,8 +8,7 @@
 #include "ept/pool.h"
 #include "lib/string.h"
 
-#define IDENTITY_LIMIT (4 * GIB) /* what the boot tables map */
-#define LOW_LIMIT      (1 * MIB)
+#define LOW_LIMIT (1 * MIB)
 
 struct boot_store boot_store INITDATA;
 hpa_t boot_rsdp INITDATA;
@@ -23,7 +22,7 @@ static INIT void take(hpa_t base, uint64_t size)
 	if (!size)
 		return;
 	if (mem_map_take(free_map, &free_count, MEM_MAP_MAX, base, size, MEM_RESERVED))
-		boot_refuse("the firmware's memory map has too many pieces.");
+		boot_refuse("the firmware's memory map has too many pieces; update the firmware.");
 }
 
 /* The highest place below @limit for @size bytes, or 0. */
@@ -57,7 +56,8 @@ static INIT void rsdp_place(void)
 	at = place(PAGE_SIZE, PAGE_SIZE, IDENTITY_LIMIT);
 	if (!at || mem_map_take(boot_info.map, &boot_info.map_count, MEM_MAP_MAX, HPA(at),
 				PAGE_SIZE, MEM_ACPI))
-		boot_refuse("too little memory: no room for the root of the ACPI tables.");
+		boot_refuse(
+			"too little memory: no page is left below 4 GiB; use a machine with more.");
 	take(HPA(at), PAGE_SIZE);
 	memset((void *)at, 0, PAGE_SIZE);
 	memcpy((void *)at, boot_info.rsdp, boot_info.rsdp_size);
@@ -101,7 +101,7 @@ INIT void memory_place(void)
 	pool = place(reserve, PAGE_SIZE_2M, IDENTITY_LIMIT);
 	if (!pool)
 		boot_refuse(
-			"too little memory: the hypervisor's %lu MiB ([system] reserve) do not fit below 4 GiB.",
+			"too little memory: %lu MiB for the hypervisor do not fit below 4 GiB; use a machine with more, or lower [system] reserve.",
 			reserve / MIB);
 	take(HPA(pool), reserve);
 	rsdp_place();
@@ -122,7 +122,8 @@ INIT void memory_claim(void)
 	if (frame_claim(boot_image, boot_image_size(), OWNER_HV) ||
 	    frame_claim(pool_base(), pool_total() * PAGE_SIZE, OWNER_HV) ||
 	    (boot_store.size && frame_claim(boot_store.base, boot_store.size, OWNER_STORE)))
-		boot_refuse("the memory map does not hold the hypervisor's own memory.");
+		boot_refuse(
+			"the memory map does not hold the hypervisor's own memory; update the firmware.");
 }
 
 INIT int module_index(const char *name)

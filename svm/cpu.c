@@ -46,11 +46,11 @@ const char *svm_probe(void)
 	uint64_t vm_cr;
 
 	if (!has_svm())
-		return "this processor has no SVM; Bulkhead needs AMD-V (SVM) or Intel VT-x.";
+		return "this processor has no SVM; enable SVM (AMD-V) in the firmware's setup, or use a processor that has it.";
 	if (!(cpuid(CPUID_SVM, 0).edx & SVM_FEATURE_NPT))
-		return "this processor has SVM without nested paging; Bulkhead needs one that has it.";
+		return "this processor has SVM without nested paging; use one that has both.";
 	if (cpuid(CPUID_SVM, 0).ebx < 2)
-		return "this processor offers no address space identifiers (ASIDs) for guests.";
+		return "this processor has no address space identifiers (ASIDs) for guests; use one that has.";
 	/* Not every implementation has VM_CR; where it is missing nothing can have locked SVM. */
 	if (!msr_read_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
 		return vm_cr & VM_CR_LOCK

@@ -57,7 +57,7 @@ const char *vmx_probe(void)
 	const char *refusal;
 
 	if (!has_vmx())
-		return "this processor has no VT-x (VMX); Bulkhead needs AMD-V (SVM) or Intel VT-x.";
+		return "this processor has no VT-x (VMX); enable it in the firmware's setup, or use a processor that has it.";
 	refusal = locked();
 	if (!refusal)
 		refusal = vmx_controls_derive(&vmx_ctl);
