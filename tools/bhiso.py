@@ -83,17 +83,18 @@ def stage_file(source, target):
 
 
 def make_iso(out, config, modules, timeout=0, append="", hypervisor=None):
-    """Writes the ISO @out. @modules: pairs (name, file). Raises IsoError."""
+    """Writes the ISO @out. @config: a file, or None. @modules: pairs (name, file). Raises IsoError."""
     hypervisor = hypervisor or os.path.join(TREE, "build", "bulkhead")
     if not os.path.isfile(hypervisor):
         raise IsoError("%s is not built: run make first" % hypervisor)
-    check_file(config, "configuration")
+    if config:
+        check_file(config, "configuration")
     for name, path in modules:
         check_file(path, "module " + name)
     if not shutil.which("grub-mkrescue"):
         raise IsoError("grub-mkrescue is missing: run make deps")
 
-    lines = ["\tmodule2 /boot/%s %s" % (CONFIG_NAME, CONFIG_NAME)]
+    lines = ["\tmodule2 /boot/%s %s" % (CONFIG_NAME, CONFIG_NAME)] if config else []
     lines += ["\tmodule2 /boot/modules/%s %s" % (name, name) for name, _ in modules]
     grub_cfg = GRUB_CFG.format(timeout=timeout, words=quoted_words(append), modules="\n".join(lines))
 
@@ -102,7 +103,8 @@ def make_iso(out, config, modules, timeout=0, append="", hypervisor=None):
     with tempfile.TemporaryDirectory(prefix=".iso-", dir=folder) as work:
         tree = os.path.join(work, "tree")
         stage_file(hypervisor, os.path.join(tree, "boot/bulkhead"))
-        stage_file(config, os.path.join(tree, "boot", CONFIG_NAME))
+        if config:
+            stage_file(config, os.path.join(tree, "boot", CONFIG_NAME))
         for name, path in modules:
             stage_file(path, os.path.join(tree, "boot/modules", name))
         os.makedirs(os.path.join(tree, "boot/grub"))
