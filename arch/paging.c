@@ -133,7 +133,7 @@ void paging_load(void)
 	if (features & CPUID7_EBX_SMAP)
 		cr4 |= CR4_SMAP;
 	cr4_write(cr4 | CR4_MCE);
-	cr0_write(cr0_read() | CR0_WP);
+	cr0_write((cr0_read() | CR0_WP) & ~(CR0_CD | CR0_NW));
 }
 
 hpa_t paging_root(void)

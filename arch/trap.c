@@ -83,10 +83,12 @@ void trap_handle(struct trap_frame *f)
 	}
 	if (f->vector == EXC_NMI) {
 		atomic_or_u64(&this_cpu()->requests, CPU_REQ_NMI);
+		fixup_apply(f); /* it came between the last look at the requests and the entry */
 		return;
 	}
 	if (f->vector == EXC_MC) {
 		atomic_or_u64(&this_cpu()->requests, CPU_REQ_MCE);
+		fixup_apply(f);
 		return;
 	}
 	if (f->vector == EXC_GP && fixup_apply(f))

@@ -20,6 +20,7 @@ static struct lock lock; /* the ring, the port's registers */
 static uint8_t ring[RING_SIZE];
 static uint32_t head, used;
 static bool line_open;	/* the guest's output stands in the middle of a line */
+static bool tx_busy;	/* the transmitter will interrupt when it is empty */
 static bool tx_stalled; /* a byte of the guest was turned away (atomic) */
 static bool rx_wanted;	/* the guest's receiver was full, and has room again (atomic) */
 static uint64_t lines_lost;
@@ -49,10 +50,11 @@ static void tx_start(void)
 	n = uart_tx_fill(port, chunk, n);
 	head = (head + n) % RING_SIZE;
 	used -= n;
-	if (used)
-		uart_irq_enable(port, UART_IRQ_THRE);
-	else
+	if (!used && !n)
 		uart_irq_disable(port, UART_IRQ_THRE);
+	else if (!tx_busy)
+		uart_irq_enable(port, UART_IRQ_THRE);
+	tx_busy = used || n;
 }
 
 /* --- the log's lines --- */
@@ -97,7 +99,8 @@ static bool guest_tx(void *arg, uint8_t byte)
 	if (room) {
 		ring_put(byte);
 		line_open = byte != '\n';
-		tx_start();
+		if (!tx_busy)
+			tx_start();
 	} else {
 		atomic_store_bool(&tx_stalled, true);
 	}

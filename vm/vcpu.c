@@ -2,9 +2,11 @@
 /* Events that reach a vCPU, exceptions, and the register states that reset, INIT and SIPI leave. */
 
 #include "arch/cpu.h"
+#include "arch/log.h"
 #include "arch/msr.h"
 #include "arch/percpu.h"
 #include "lib/atomic.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "vm/irq.h"
 #include "vm/power.h"
@@ -112,6 +114,26 @@ void vcpu_reset(struct vcpu *v)
 	vlapic_reset(&v->lapic);
 }
 
+static void state_report(void *arg, const char *fmt, ...)
+{
+	struct vcpu *v = arg;
+	char text[120];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_error("vm %s: vCPU %u: %s", v->vm->name, v->id, text);
+}
+
+/* A state that vm/ has made itself must obey the manual's rules, whatever the processor at hand would let through. */
+static void state_set(struct vcpu *v, const struct guest_state *s)
+{
+	virt->set_state(&v->arch, s);
+	if (virt->check_state(s, state_report, v))
+		vm_stop(v, "a register state that INIT or a start-up IPI left breaks the rules above");
+}
+
 /* INIT keeps the x87, SSE and MSR state, TSC, MTRRs and CR0's cache bits. */
 static void vcpu_init_signal(struct vcpu *v)
 {
@@ -130,7 +152,7 @@ static void vcpu_init_signal(struct vcpu *v)
 	s.sysenter_eip = old.sysenter_eip;
 	memset(v->arch.gpr, 0, sizeof(v->arch.gpr));
 	v->arch.gpr[RDX] = cpuid(1, 0).eax;
-	virt->set_state(&v->arch, &s);
+	state_set(v, &s);
 	v->arch.inject.valid = false;
 	v->deferred.valid = false;
 	vlapic_init_signal(&v->lapic);
@@ -144,7 +166,7 @@ void vcpu_sipi(struct vcpu *v, uint8_t page)
 	virt->get_state(&v->arch, &s);
 	s.seg[SEG_CS] = segment16((uint16_t)(page << 8), SEG_CODE16);
 	s.rip = 0;
-	virt->set_state(&v->arch, &s);
+	state_set(v, &s);
 	v->state = VCPU_RUNNABLE;
 }
 
