@@ -14,6 +14,7 @@
 #define BASIC_MAX	  0xdU
 #define EXT_MAX		  0x8000001eU
 
+#define EDX1_APIC	BIT(9)
 #define ECX1_X2APIC	BIT(21)
 #define ECX1_DEADLINE	BIT(24)
 #define ECX1_OSXSAVE	BIT(27)
@@ -50,6 +51,8 @@ static void fix_features(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 	r->ecx &= ~(uint32_t)ECX1_OSXSAVE;
 	if (virt->get_cr(&v->arch, 4) & CR4_OSXSAVE)
 		r->ecx |= ECX1_OSXSAVE;
+	if (!(vlapic_base(&v->lapic) & IA32_APIC_BASE_EN))
+		r->edx &= ~(uint32_t)EDX1_APIC;
 }
 
 static void fix_power(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
