@@ -96,4 +96,6 @@ CASES = [
     tried("ports"),
     tried("events"),
     tried("exceptions"),
+    tried("timers"),
+    tried("chips"),
 ]
