@@ -98,4 +98,5 @@ CASES = [
     tried("exceptions"),
     tried("timers"),
     tried("chips"),
+    tried("mmio"),
 ]
