@@ -87,8 +87,8 @@ def feed_serial(machine, run):
     data = random.Random(2).randbytes(SERIAL_BYTES)
     machine.wait(r"^BHTEST serial-in: ready", 120)
     time.sleep(0.2)
-    machine.send(data, 200)
-    got = machine.wait(rb"BHTEST serial-in: sha256 ([0-9a-f]{64})", 120).group(1).decode()
+    machine.send(data, 300)
+    got = machine.wait(rb"BHTEST serial-in: sha256 ([0-9a-f]{64})", 300).group(1).decode()
     if got != hashlib.sha256(data).hexdigest():
         raise Failure("the bytes arrived changed")
 
@@ -160,8 +160,8 @@ CASES = [
     net("linux-net-e1000e-intx", "e1000e", "e1000e", "intx", "pci=nomsi"),
     net("linux-net-virtio", "virtio-net-pci", "virtio_net", "msi", cpus=2),
     net("linux-net-virtio-intx", "virtio-net-pci", "virtio_net", "intx", "pci=nomsi", quick=False),
-    linux("linux-serial-in", "serial-in", "bhbytes=%d" % SERIAL_BYTES, script=feed_serial),
-    linux("linux-serial-out", "serial-out", "bhbytes=%d" % SERIAL_BYTES, check=read_serial),
+    linux("linux-serial-in", "serial-in", "bhbytes=%d" % SERIAL_BYTES, script=feed_serial, timeout=420),
+    linux("linux-serial-out", "serial-out", "bhbytes=%d" % SERIAL_BYTES, check=read_serial, timeout=420),
     linux("linux-keyboard-ps2", "keyboard", "bhkeys=" + KEYS, script=type_line),
     linux("linux-keyboard-usb", "keyboard", "bhkbd=usb bhkeys=" + KEYS, script=type_line,
           qemu_args=("-device", "qemu-xhci", "-device", "usb-kbd")),
