@@ -46,8 +46,8 @@ void irq_dispatch(uint8_t vector)
 	struct cpu *cpu = this_cpu();
 	struct irq_source *source;
 
-	if (vector == VECTOR_SPURIOUS)
-		return;
+	if (vector >= VECTOR_SPURIOUS)
+		return; /* wants no EOI: SDM vol. 3, 10.9 */
 	if (vector < VECTOR_DEVICE) {
 		__atomic_fetch_add(&irq_unclaimed, 1, __ATOMIC_RELAXED);
 		return; /* a spurious one of the masked 8259s: the LAPIC knows nothing of it */

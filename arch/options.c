@@ -10,7 +10,7 @@ void options_init(const char *cmdline)
 {
 	uint32_t n = 0;
 
-	for (; cmdline[n] && n < OPTIONS_MAX - 1; n++)
+	for (; n < OPTIONS_MAX - 1 && cmdline[n]; n++)
 		line[n] = cmdline[n];
 	line[n] = '\0';
 }

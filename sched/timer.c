@@ -22,9 +22,13 @@ static void heap_up(struct timer_heap *h, uint32_t i)
 {
 	struct timer *t = h->heap[i];
 
-	while (i && h->heap[(i - 1) / 2]->deadline > t->deadline) {
-		heap_put(h, i, h->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
+	while (i) {
+		uint32_t parent = (i - 1) / 2;
+
+		if (h->heap[parent]->deadline <= t->deadline)
+			break;
+		heap_put(h, i, h->heap[parent]);
+		i = parent;
 	}
 	heap_put(h, i, t);
 }

@@ -171,7 +171,7 @@ static enum sink byte_sink(const struct vpci_func *f, uint32_t off)
 static void write_device(struct vpci *v, struct vpci_func *f, uint32_t off, uint8_t size,
 			 uint32_t value, uint32_t bytes)
 {
-	if (bytes == BITS(size - 1, 0)) {
+	if (bytes == BIT(size) - 1) {
 		hw_write(v, f, off, size, value);
 		return;
 	}

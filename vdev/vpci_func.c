@@ -334,11 +334,11 @@ static void caps_scan(struct vpci *v, struct vpci_func *f, uint8_t header)
 
 static void locks_find(struct vpci_func *f)
 {
-	for (uint8_t i = 0; i < ARRAY_SIZE(locks); i++) {
+	for (uint32_t i = 0; i < ARRAY_SIZE(locks); i++) {
 		if (locks[i].id != f->id)
 			continue;
 		if (!f->lock_count)
-			f->lock_row = i;
+			f->lock_row = (uint8_t)i;
 		f->lock_count++;
 		f->watch |= dwords(locks[i].off, locks[i].len);
 	}

@@ -299,6 +299,22 @@ static const struct format *format_of(const struct gwalk_cpu *cpu)
 	return cpu->efer & EFER_LMA ? &format_long : &format_pae;
 }
 
+/* What stays the same on the way down; @w's other fields are the steps' own. */
+static void walk_start(struct walk *w, const struct gwalk_cpu *cpu, uint64_t linear,
+		       uint32_t access)
+{
+	w->cpu = cpu;
+	w->format = format_of(cpu);
+	w->access = access;
+	w->user = cpu->cpl == 3 && !(access & GWALK_IMPLICIT);
+	w->linear = w->format == &format_long ? linear : (uint32_t)linear;
+	w->reserved = BITS(51, 0) & ~(BIT(cpu->phys_bits) - 1);
+	if (!(cpu->efer & EFER_NXE))
+		w->reserved |= PTE_NX;
+	if (w->format == &format_pae)
+		w->reserved |= BITS(62, 52);
+}
+
 int gwalk(const struct gwalk_ops *ops, void *ctx, const struct gwalk_cpu *cpu, gva_t gva,
 	  uint32_t access, gpa_t *out, uint32_t *pf_error)
 {
@@ -311,20 +327,9 @@ int gwalk(const struct gwalk_ops *ops, void *ctx, const struct gwalk_cpu *cpu, g
 	}
 	w.ops = ops;
 	w.ctx = ctx;
-	w.cpu = cpu;
-	w.format = format_of(cpu);
-	w.access = access;
-	w.user = cpu->cpl == 3 && !(access & GWALK_IMPLICIT);
-	w.linear = gva.v;
-	if (w.format != &format_long)
-		w.linear = (uint32_t)gva.v;
-	else if (!is_canonical(gva.v))
+	walk_start(&w, cpu, gva.v, access);
+	if (w.format == &format_long && !is_canonical(gva.v))
 		return -EINVAL;
-	w.reserved = BITS(51, 0) & ~(BIT(cpu->phys_bits) - 1);
-	if (!(cpu->efer & EFER_NXE))
-		w.reserved |= PTE_NX;
-	if (w.format == &format_pae)
-		w.reserved |= BITS(62, 52);
 	if (w.format == &format_long)
 		err = walk_fast(&w, out);
 	for (uint32_t k = 0; k < GWALK_TRIES && err == -EAGAIN; k++)

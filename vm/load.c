@@ -254,7 +254,7 @@ int load_put_image(struct load *l, const struct image *image, uint64_t max, cons
 
 int load_put_gdt(struct load *l, bool long_mode)
 {
-	uint64_t gdt[LOAD_DATA_SEL / sizeof(uint64_t) + 1] = {0}, base;
+	uint64_t gdt[LOAD_DATA_SEL / sizeof(uint64_t) + 1] = {0}, base = 0;
 	int err;
 
 	gdt[LOAD_CODE_SEL / sizeof(gdt[0])] = long_mode ? DESC_CODE64 : DESC_CODE32;

@@ -251,7 +251,7 @@ static int segment_claim(struct load *l, const struct elf_phdr64 *p)
 /* First pass: claim every segment, find the entry. Nothing is written before all of it is known to be sound. */
 static int segments_check(struct load *l, struct elf *e)
 {
-	struct elf_phdr64 p;
+	struct elf_phdr64 p = {0};
 	uint32_t i;
 	int err;
 
@@ -281,7 +281,7 @@ static int segments_check(struct load *l, struct elf *e)
 static int segments_copy(struct load *l, const struct elf *e)
 {
 	bool entry_seen = false;
-	struct elf_phdr64 p;
+	struct elf_phdr64 p = {0};
 	uint32_t i;
 	int err;
 

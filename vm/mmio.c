@@ -115,7 +115,7 @@ static uint32_t access_of(uint32_t flags, bool write)
 static enum emu_result mem_access(struct vcpu *v, uint64_t gva, uint32_t size, uint8_t *buf,
 				  uint32_t flags, bool write)
 {
-	struct parts p;
+	struct parts p = {0};
 	enum emu_result r = parts_translate(v, gva, size, access_of(flags, write), &p);
 
 	if (r != EMU_DONE)
