@@ -6,7 +6,7 @@
 #include "arch/msr.h"
 #include "arch/panic.h"
 #include "arch/percpu.h"
-#include "ept/pool.h"
+#include "arch/pool.h"
 #include "lib/ptab_format.h"
 #include "lib/string.h"
 

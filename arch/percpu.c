@@ -4,8 +4,8 @@
 #include "arch/percpu.h"
 #include "arch/msr.h"
 #include "arch/paging.h"
+#include "arch/pool.h"
 #include "arch/trap.h"
-#include "ept/pool.h"
 
 #define DESC_CODE64  0x00af9b000000ffffULL
 #define DESC_DATA    0x00cf93000000ffffULL

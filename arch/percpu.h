@@ -11,7 +11,7 @@
 /*
  * Layout of the hypervisor's address space (4-level; PML4 entries 288 and 511 only):
  *
- *   0xffff900000000000 + HPA	POOL_VA_BASE: the pool's frames and no others, read-write	(ept/pool.h)
+ *   0xffff900000000000 + HPA	POOL_VA_BASE: the pool's frames and no others, read-write	(arch/pool.h)
  *   0xffffff8000000000		PERCPU_VA: one stride per CPU, see below
  *   0xffffffa000000000		MMIO_VA: device registers, read-write, uncached
  *   0xffffffff80000000		IMAGE_VA: text r-x, rodata r--, data rw-

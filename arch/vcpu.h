@@ -224,6 +224,7 @@ typedef void (*report_fn)(void *arg, const char *fmt, ...) PRINTF(2, 3);
  */
 struct virt_ops {
 	const char *name; /* "SVM" or "VMX" */
+	uint8_t nested; /* enum nested_kind: the format of the tables that translate for its guests */
 
 	/* --- machine and CPU --- */
 	/* BSP, before anything else: can this CPU be used? NULL, or one plain sentence saying what to do. */

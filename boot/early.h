@@ -14,7 +14,7 @@ void early_serial(void);
 void early_console(void);
 /* The final tables are in use: the screen, through mappings of its own. */
 void early_paged(void);
-extern struct log_sink early_screen_sink;
+extern struct log_sink early_serial_sink, early_screen_sink;
 
 /* The hypervisor's serial port; dead if there is none. */
 extern struct uart console_uart;

@@ -4,7 +4,7 @@
 ; GRUB may load the image anywhere (relocatable tag), so 32-bit code adds the load base in EBP to every address.
 ; Until boot_main has built the final tables these map, all of it 2 MiB pages, writable:
 ;	0 .. 4 GiB			identity	(the multiboot information, the modules)
-;	0xffff900000000000 + 0 .. 4 GiB	the same again	(where ept/pool.c will find its frames)
+;	0xffff900000000000 + 0 .. 4 GiB	the same again	(where arch/pool.c will find its frames)
 ;	0xffffffff80000000 .. + 8 MiB	the image
 
 IMAGE_VA	equ 0xffffffff80000000

@@ -9,13 +9,13 @@
 #include "arch/options.h"
 #include "arch/paging.h"
 #include "arch/percpu.h"
+#include "arch/pool.h"
 #include "arch/trap.h"
 #include "boot/boot.h"
 #include "boot/early.h"
 #include "drivers/clock.h"
 #include "drivers/pic.h"
 #include "ept/frame.h"
-#include "ept/pool.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "vm/admit.h"
@@ -304,7 +304,7 @@ static INIT void boot_continue(void)
 			"this machine has more I/O APICs than this version can hold (%u), or no frames are left.",
 			VM_IOAPICS);
 	machine_power_init(&boot_acpi, boot_config.on_end);
-	console_init(&console_uart);
+	console_init(&console_uart, &early_serial_sink);
 	clock_init();
 	admit_all();
 	vms_build();

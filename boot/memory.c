@@ -3,9 +3,9 @@
 
 #include "arch/paging.h"
 #include "arch/percpu.h"
+#include "arch/pool.h"
 #include "boot/boot.h"
 #include "ept/frame.h"
-#include "ept/pool.h"
 #include "lib/string.h"
 
 #define LOW_LIMIT (1 * MIB)

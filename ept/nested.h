@@ -5,7 +5,7 @@
 #define EPT_NESTED_H
 
 #include "arch/mtrr.h"
-#include "ept/pool.h"
+#include "arch/pool.h"
 #include "lib/lock.h"
 #include "lib/ptab.h"
 

@@ -2,9 +2,11 @@
 /* The operations list of the SVM backend. */
 
 #include "svm/svm.h"
+#include "ept/nested.h"
 
 const struct virt_ops svm_ops = {
 	.name = "SVM",
+	.nested = NESTED_NPT,
 	.probe = svm_probe,
 	.cpu_on = svm_cpu_on,
 	.cpu_off = svm_cpu_off,

@@ -28,8 +28,6 @@ static struct vm *owner;
 static struct irq_source irq;
 static bool polled;
 
-extern struct log_sink early_serial_sink;
-
 /* --- the ring; lock held --- */
 
 static void ring_put(uint8_t byte)
@@ -263,7 +261,7 @@ void console_flush(void)
 
 /* --- start-up --- */
 
-INIT void console_init(struct uart *uart)
+INIT void console_init(struct uart *uart, struct log_sink *early)
 {
 	port = uart;
 	if (uart->dead)
@@ -275,11 +273,11 @@ INIT void console_init(struct uart *uart)
 			"the console port has no interrupt; output is synchronous and there is no input");
 		return;
 	}
-	log_sink_remove(&early_serial_sink);
+	log_sink_remove(early);
 	/* What the ring holds has been printed: join at level none, then raise it. */
 	sink.level = -1;
 	log_sink_add(&sink);
-	sink.level = early_serial_sink.level;
+	sink.level = early->level;
 	uart_irq_enable(port, UART_IRQ_RX);
 }
 

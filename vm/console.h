@@ -4,11 +4,15 @@
 #ifndef VM_CONSOLE_H
 #define VM_CONSOLE_H
 
+#include "arch/log.h"
 #include "drivers/uart.h"
 #include "vm/vm.h"
 
-/* Take over @uart from the boot code's synchronous sink: lines and bytes go through a ring, by interrupt. Boot. */
-void console_init(struct uart *uart);
+/*
+ * Take over @uart, and the level, from @early, boot's synchronous sink: lines and bytes go through a ring, by
+ * interrupt. Boot.
+ */
+void console_init(struct uart *uart, struct log_sink *early);
 
 /* Make @vm's COM1; if @owner, what it sends and receives is the physical port's, else it is kept in the log. */
 int console_vm_init(struct vm *vm, bool owner);

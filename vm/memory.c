@@ -52,8 +52,7 @@ INIT int memory_vm_init(struct vm *vm)
 	};
 
 	mtrr_read(&mtrr, memory_phys_bits());
-	return nested_init(&vm->nested, virt == &svm_ops ? NESTED_NPT : NESTED_EPT, &vm->quota,
-			   &caps);
+	return nested_init(&vm->nested, virt->nested, &vm->quota, &caps);
 }
 
 /* Identity-map [@base, @base + @size), split where the memory type changes. */

@@ -4,7 +4,7 @@
 #include "vm/msi.h"
 #include "arch/irq.h"
 #include "arch/percpu.h"
-#include "ept/pool.h"
+#include "arch/pool.h"
 #include "vm/irq.h"
 
 #define SOURCE_FRAMES  3

@@ -4,7 +4,7 @@
 #include "arch/log.h"
 #include "arch/paging.h"
 #include "arch/percpu.h"
-#include "ept/pool.h"
+#include "arch/pool.h"
 #include "lib/string.h"
 #include "vm/acpi_edit.h"
 #include "vm/memory.h"

@@ -5,8 +5,8 @@
 #include "arch/log.h"
 #include "arch/paging.h"
 #include "arch/percpu.h"
+#include "arch/pool.h"
 #include "drivers/ioapic.h"
-#include "ept/pool.h"
 
 #define ISA_IRQS 16
 

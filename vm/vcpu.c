@@ -131,7 +131,8 @@ static void state_set(struct vcpu *v, const struct guest_state *s)
 {
 	virt->set_state(&v->arch, s);
 	if (virt->check_state(s, state_report, v))
-		vm_stop(v, "a register state that INIT or a start-up IPI left breaks the rules above");
+		vm_stop(v,
+			"a register state that INIT or a start-up IPI left breaks the rules above");
 }
 
 /* INIT keeps the x87, SSE and MSR state, TSC, MTRRs and CR0's cache bits. */

@@ -4,10 +4,10 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include "arch/pool.h"
 #include "arch/vcpu.h"
 #include "ept/frame.h"
 #include "ept/nested.h"
-#include "ept/pool.h"
 #include "lib/lock.h"
 #include "sched/sched.h"
 #include "vdev/host.h"

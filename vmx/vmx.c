@@ -2,9 +2,11 @@
 /* The operations list of the VMX backend. */
 
 #include "vmx/vmx.h"
+#include "ept/nested.h"
 
 const struct virt_ops vmx_ops = {
 	.name = "VMX",
+	.nested = NESTED_EPT,
 	.probe = vmx_probe,
 	.cpu_on = vmx_cpu_on,
 	.cpu_off = vmx_cpu_off,

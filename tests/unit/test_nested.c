@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Nested tables in both formats: rights, memory types, limits, quotas, and what the raw entries say. */
-/* sources: ept/nested.c ept/pool.c lib/ptab.c lib/ptab_format.c lib/lock.c */
+/* sources: ept/nested.c arch/pool.c lib/ptab.c lib/ptab_format.c lib/lock.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

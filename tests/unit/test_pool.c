@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The frame pool: quotas, contiguous runs, zeroing, and what may not be freed. */
-/* sources: ept/pool.c lib/lock.c */
+/* sources: arch/pool.c lib/lock.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "ept/pool.h"
+#include "arch/pool.h"
 
 #define FRAMES 256u
 #define BASE   (7 * GIB)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hypervisor's own frames: a bitmap, and a hint below which nothing is free. */
 
-#include "ept/pool.h"
+#include "arch/pool.h"
 #include "lib/bitmap.h"
 #include "lib/lock.h"
 #include "lib/string.h"

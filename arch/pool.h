@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hypervisor's own frames: one contiguous range of physical memory, mapped read-write, and quotas on it. */
 
-#ifndef EPT_POOL_H
-#define EPT_POOL_H
+#ifndef ARCH_POOL_H
+#define ARCH_POOL_H
 
 #include "lib/types.h"
 
