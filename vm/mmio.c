@@ -263,6 +263,35 @@ static void emulate_stop(struct vcpu *v, const uint8_t *bytes, uint32_t n, const
 	vm_stop(v, "%s:%s", why, text);
 }
 
+/*
+ * The usual case by far: a plain MOV of 4 or 8 bytes between a register and a device, in 64-bit mode, at the address
+ * that the processor has just reported. True if it was done; all others take the emulator's way, with the same result.
+ */
+static bool mov_device(struct vcpu *v, const struct insn *i)
+{
+	const struct exit *x = &v->arch.exit;
+	uint64_t gpa = x->info.npf.gpa.v, value, *reg;
+	bool write = i->dst == OPND_RM || i->dst == OPND_MOFFS;
+	uint8_t other = write ? i->src : i->dst, memory = write ? i->dst : i->src;
+
+	if (!v->gpa_known || i->op != OP_MOV || i->mode != CPU_MODE_64 || i->dst_size != i->src_size ||
+	    (i->dst_size != 4 && i->dst_size != 8) || !(i->flags & INSN_MEM) ||
+	    gpa & (i->dst_size - 1U) || x->info.npf.access & NPF_PRESENT || !mmio_find(v->vm, gpa) ||
+	    i->prefixes & INSN_LOCK || write != !!(x->info.npf.access & NPF_WRITE))
+		return false;
+	if ((memory != OPND_RM && memory != OPND_MOFFS) || (other != OPND_REG && other != OPND_ACC))
+		return false;
+	reg = &v->arch.gpr[other == OPND_ACC ? RAX : i->reg & 15];
+	value = i->dst_size == 4 ? (uint32_t)*reg : *reg;
+	device_access(v, gpa, i->dst_size, write, &value);
+	if (!write)
+		*reg = i->dst_size == 4 ? (uint32_t)value : value;
+	v->arch.exit.len = i->length;
+	v->arch.rflags &= ~RFLAGS_RF;
+	vcpu_skip(v);
+	return true;
+}
+
 static bool is_port_string(const struct insn *i)
 {
 	return i->op == OP_INS || i->op == OP_OUTS;
@@ -271,15 +300,7 @@ static bool is_port_string(const struct insn *i)
 static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 {
 	struct insn insn;
-	struct emu_cpu cpu = {
-		.gpr = v->arch.gpr,
-		.rip = &v->arch.rip,
-		.rflags = &v->arch.rflags,
-		.cr0 = virt->get_cr(&v->arch, 0),
-		.cr4 = virt->get_cr(&v->arch, 4),
-		.cpl = virt->cpl(&v->arch),
-		.max_iterations = ITERATIONS,
-	};
+	struct emu_cpu cpu;
 	int err = insn_decode(&insn, bytes, n, vcpu_mode(v));
 
 	if (err == -EINVAL) {
@@ -295,6 +316,17 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 	    (is_port_string(&insn) && (uint16_t)v->arch.gpr[RDX] != v->arch.exit.info.io.port))
 		return;
 	v->gpa_known = v->arch.exit.kind == EXIT_NPF && !(insn.flags & (INSN_STRING | INSN_STACK));
+	if (mov_device(v, &insn))
+		return;
+	cpu = (struct emu_cpu){
+		.gpr = v->arch.gpr,
+		.rip = &v->arch.rip,
+		.rflags = &v->arch.rflags,
+		.cr0 = virt->get_cr(&v->arch, 0),
+		.cr4 = virt->get_cr(&v->arch, 4),
+		.cpl = virt->cpl(&v->arch),
+		.max_iterations = ITERATIONS,
+	};
 	switch (emulate(&ops, v, &cpu, &insn)) {
 	case EMU_DONE:
 		virt->shadow_clear(&v->arch);
@@ -332,7 +364,7 @@ void exit_npf(struct vcpu *v)
 	if (memory_fault(v->vm, gpa))
 		return;
 	/* Another CPU has mapped it meanwhile. */
-	if (!(x->info.npf.access & NPF_PRESENT) &&
+	if (!(x->info.npf.access & NPF_PRESENT) && !mmio_find(v->vm, gpa) &&
 	    !nested_translate(&v->vm->nested, GPA(gpa), NESTED_R, &hpa, NULL))
 		return;
 	if (x->interrupted.valid) {
