@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Switches the machine off, resets it or puts it to sleep in the way how=… says, while busy=N others run. Service guest. */
+
+#include "lib/acpi.h"
+#include "lib/apic.h"
+#include "lib/guest.h"
+#include "lib/smp.h"
+#include "lib/x86.h"
+
+/* FADT (ACPI 6.4, 5.2.9) */
+#define FADT_SMI_CMD	 48
+#define FADT_ACPI_ENABLE 52
+#define FADT_PM1A_EVT	 56
+#define FADT_PM1A_CNT	 64
+#define FADT_FLAGS	 112
+#define FADT_RESET_SUP	 BIT(10)
+#define FADT_RESET_ADDR	 120
+#define FADT_RESET_VALUE 128
+
+/* PM1 registers (ACPI 6.4, 4.8.3) */
+#define PM1_SCI_EN    BIT(0)
+#define PM1_TYP_SHIFT 10
+#define PM1_SLP_EN    BIT(13)
+#define PM1_WAK_STS   BIT(15)
+
+/* What QEMU's and Bochs' firmware mean by SLP_TYP. */
+enum { TYPE_S5 = 0, TYPE_S3 = 1 };
+
+#define KBD_DATA	 0x60
+#define KBD_COMMAND	 0x64
+#define KBD_RESET	 0xfe
+#define KBD_WRITE_OUTPUT 0xd1
+#define KBD_OUT_A20_ONLY 0x02 /* reset line low */
+#define PORT_92		 0x92
+#define PORT_92_RESET	 0x01
+#define PORT_CF9	 0xcf9
+#define CF9_PREPARE	 0x02
+#define CF9_RESET	 0x06
+
+static const uint8_t *fadt;
+
+static uint32_t fadt32(uint32_t off)
+{
+	return *(const uint32_t *)(fadt + off);
+}
+
+static uint16_t pm1_control(void)
+{
+	return (uint16_t)fadt32(FADT_PM1A_CNT);
+}
+
+static uint16_t pm1_status(void)
+{
+	return (uint16_t)fadt32(FADT_PM1A_EVT);
+}
+
+static void sleep(uint32_t type)
+{
+	uint32_t control;
+
+	if (!(in16(pm1_control()) & PM1_SCI_EN) && fadt32(FADT_SMI_CMD))
+		out8((uint16_t)fadt32(FADT_SMI_CMD), fadt[FADT_ACPI_ENABLE]);
+	control = in16(pm1_control()) | type << PM1_TYP_SHIFT;
+	out16(pm1_status(), PM1_WAK_STS);
+	out16(pm1_control(), (uint16_t)control);
+	out16(pm1_control(), (uint16_t)(control | PM1_SLP_EN));
+}
+
+static void way_s5(void)
+{
+	sleep(TYPE_S5);
+}
+
+/* Refused, but it must look like a short sleep: an operating system waits for WAK_STS. */
+static void way_s3(void)
+{
+	bool woken, again;
+
+	sleep(TYPE_S3);
+	woken = in16(pm1_status()) & PM1_WAK_STS;
+	out16(pm1_status(), PM1_WAK_STS);
+	again = in16(pm1_status()) & PM1_WAK_STS;
+	print("power: slept, WAK_STS %u, then %u\n", woken, again);
+	guest_exit(!woken || again);
+}
+
+static void way_acpi(void)
+{
+	if (!(fadt32(FADT_FLAGS) & FADT_RESET_SUP))
+		print("power: the FADT has no reset register\n");
+	else
+		out8((uint16_t)fadt32(FADT_RESET_ADDR), fadt[FADT_RESET_VALUE]);
+}
+
+static void way_cf9(void)
+{
+	out8(PORT_CF9, CF9_PREPARE);
+	out8(PORT_CF9, CF9_RESET);
+}
+
+static void way_kbd(void)
+{
+	out8(KBD_COMMAND, KBD_RESET);
+}
+
+static void way_kbd_output(void)
+{
+	out8(KBD_COMMAND, KBD_WRITE_OUTPUT);
+	out8(KBD_DATA, KBD_OUT_A20_ONLY);
+}
+
+static void way_port92(void)
+{
+	uint8_t old = in8(PORT_92);
+
+	out8(PORT_92, (uint8_t)(old & ~PORT_92_RESET));
+	out8(PORT_92, old | PORT_92_RESET);
+}
+
+static void way_triple(void)
+{
+	static const struct {
+		uint16_t limit;
+		uint64_t base;
+	} PACKED no_idt = {0, 0};
+
+	__asm__ volatile("lidt %0; int3" : : "m"(no_idt) : "memory");
+}
+
+static const struct {
+	const char *name;
+	void (*go)(void);
+} ways[] = {
+	{"s5",	       way_s5	     },
+	{"s3",	       way_s3	     },
+	{"acpi",	 way_acpi	 },
+	{"cf9",	way_cf9       },
+	{"kbd",	way_kbd       },
+	{"kbd-output", way_kbd_output},
+	{"port92",	   way_port92    },
+	{"triple",	   way_triple    },
+};
+
+/* What the others do meanwhile: nothing that exits. */
+static void spin(uint32_t number)
+{
+	(void)number;
+	for (;;)
+		pause();
+}
+
+static bool others_start(uint32_t wanted)
+{
+	uint32_t ids[GUEST_VCPUS], count = madt_cpus(ids, GUEST_VCPUS), started = 0;
+
+	smp_entry = spin;
+	for (uint32_t i = 0; i < count && i < GUEST_VCPUS && started < wanted; i++)
+		started += ids[i] != apic_id() && smp_start(ids[i]);
+	return started == wanted;
+}
+
+uint32_t guest_main(void)
+{
+	const char *how = cmdline_word("how");
+
+	fadt = acpi_table("FACP");
+	for (uint32_t i = 0; how && fadt && i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!list_has(how, ways[i].name))
+			continue;
+		if (!others_start((uint32_t)cmdline_number("busy", 0))) {
+			print("power: the other processors do not start\n");
+			return 1;
+		}
+		print("power: %s\n", ways[i].name);
+		ways[i].go();
+		break;
+	}
+	for (uint32_t i = 0; i < 100000000; i++)
+		pause();
+	print("power: nothing happened\n");
+	return 2;
+}
