@@ -25,7 +25,7 @@ static uint64_t scaled(uint64_t ticks, uint32_t mul, int8_t shift)
 	uint64_t low, high;
 
 	ticks = shift < 0 ? ticks >> -shift : ticks << shift;
-	__asm__("mul %3" : "=a"(low), "=d"(high) : "0"(ticks), "rm"((uint64_t)mul));
+	__asm__("mulq %3" : "=a"(low), "=d"(high) : "0"(ticks), "rm"((uint64_t)mul));
 	return low >> 32 | high << 32;
 }
 
