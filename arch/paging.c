@@ -151,12 +151,14 @@ static volatile void *device_map(hpa_t pa, uint64_t size, bool wc)
 		if (mmio_maps[i].pa <= base && base + span <= mmio_maps[i].pa + mmio_maps[i].size)
 			return (volatile void *)(mmio_maps[i].va + (pa.v - mmio_maps[i].pa));
 	}
-	if (mmio_count == MMIO_MAPS || mmio_next + span > MMIO_VA + MMIO_VA_SIZE)
+	if (mmio_count == MMIO_MAPS || mmio_next + span + 2 * PAGE_SIZE_2M > MMIO_VA + MMIO_VA_SIZE)
 		return NULL;
-	va = mmio_next + (base & (PAGE_SIZE_2M - 1));
+	/* What is large is placed so that it can have large pages; small things share a table. */
+	va = span < PAGE_SIZE_2M ? mmio_next
+				 : ALIGN_UP(mmio_next, PAGE_SIZE_2M) + (base & (PAGE_SIZE_2M - 1));
 	if (paging_map(va, HPA(base), span, MAP_WRITE | (wc ? MAP_WRITE_COMBINE : MAP_UNCACHED)))
 		return NULL;
-	mmio_next = ALIGN_UP(va + span, PAGE_SIZE_2M);
+	mmio_next = va + span;
 	mmio_maps[mmio_count].pa = base;
 	mmio_maps[mmio_count].size = span;
 	mmio_maps[mmio_count].va = va;

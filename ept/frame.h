@@ -36,7 +36,7 @@ struct mem_range {
  */
 #define FRAME_BLOCK  PAGE_SIZE_2M
 #define FRAME_VMS    64 /* VMs that can own memory */
-#define FRAME_SPARES 32 /* sub-tables beside those that the firmware's map needs at once */
+#define FRAME_SPARES 16 /* sub-tables beside those that the firmware's map needs at once */
 
 #define OWNER_NONE     0 /* no memory is known there, or above all RAM */
 #define OWNER_FREE     1

@@ -7,7 +7,6 @@
 #include "arch/pool.h"
 #include "vm/irq.h"
 
-#define SOURCE_FRAMES  3
 #define MSI_ADDRESS    0xfee00000ULL
 #define MSI_DEST_SHIFT 12
 
@@ -56,10 +55,12 @@ static void fire_1(struct irq_source *v)
 	fire(container_of(v, struct msi_source, vector[1]), 1);
 }
 
-INIT int msi_init(struct vm *vm)
+INIT int msi_init(struct vm *vm, uint32_t count)
 {
-	sources = pool_alloc(&vm->quota, SOURCE_FRAMES, NULL);
-	source_count = (uint32_t)(SOURCE_FRAMES * PAGE_SIZE / sizeof(*sources));
+	uint32_t frames = (uint32_t)(ALIGN_UP(count * sizeof(*sources), PAGE_SIZE) / PAGE_SIZE);
+
+	sources = pool_alloc(&vm->quota, frames, NULL);
+	source_count = (uint32_t)(frames * PAGE_SIZE / sizeof(*sources));
 	return sources ? 0 : -ENOMEM;
 }
 

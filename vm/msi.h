@@ -6,8 +6,8 @@
 
 #include "vm/vm.h"
 
-/* Room for the first sources of @vm. 0 or -ENOMEM. */
-int msi_init(struct vm *vm);
+/* Room for at least @count sources of @vm. Boot. 0 or -ENOMEM. */
+int msi_init(struct vm *vm, uint32_t count);
 
 /*
  * A device's source shall reach @vm as the message (@addr, @data). *@cookie is 0 for a source that is not bound and

@@ -17,8 +17,9 @@
 
 #define PORT_CONFIG	0xcf8
 #define PORT_CONFIG_END 0xcff
-#define FUNC_FRAMES	6 /* of struct vpci_func */
-#define ENTRY_FRAMES	4 /* of struct vpci_msix_entry */
+#define FUNCS_SPARE	16   /* for functions that are plugged in later */
+#define MESSAGES_SPARE	16
+#define MESSAGES_MAX	1024 /* more are hidden from the guest */
 #define SEGMENT_BDF	0xffff
 #define ECAM_BUS	MIB /* of configuration space per bus */
 
@@ -189,15 +190,29 @@ bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64
 	return done;
 }
 
+static struct pci_list found INITBSS;
+
+/* Frames for @n things of @size bytes. */
+static INIT uint32_t frames_for(uint32_t n, uint32_t size)
+{
+	return (uint32_t)(ALIGN_UP((uint64_t)n * size, PAGE_SIZE) / PAGE_SIZE);
+}
+
+/* Messages that the functions found can have, for the size of the tables; there is a limit to what is kept. */
+static INIT uint32_t messages_count(void)
+{
+	uint32_t n = MESSAGES_SPARE;
+
+	for (uint32_t i = 0; i < found.count; i++)
+		n += found.functions[i].msix_vectors + (found.functions[i].msi ? 1U : 0U);
+	return (uint32_t)min_u64(n, MESSAGES_MAX);
+}
+
 static INIT void functions_add(void)
 {
-	static struct pci_list list INITBSS;
-
-	if (pci_scan(&list))
-		log_warn("PCI: more functions than fit; the rest is added when it is used");
-	for (uint32_t i = 0; i < list.count; i++)
-		vpci_add(&pci, list.functions[i].bdf);
-	log_info("PCI: %u functions", list.count);
+	for (uint32_t i = 0; i < found.count; i++)
+		vpci_add(&pci, found.functions[i].bdf);
+	log_info("PCI: %u functions", found.count);
 }
 
 /* What no guest may reach although no virtual device stands there. */
@@ -220,14 +235,23 @@ static INIT int chips_hide(struct vm *vm, const struct acpi_info *acpi)
 
 INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 {
-	struct vpci_func *funcs = pool_alloc(&vm->quota, FUNC_FRAMES, NULL);
-	struct vpci_msix_entry *entries = pool_alloc(&vm->quota, ENTRY_FRAMES, NULL);
-	int err = funcs && entries ? msi_init(vm) : -ENOMEM;
+	struct vpci_func *funcs;
+	struct vpci_msix_entry *entries;
+	uint32_t func_frames, entry_frames;
+	int err;
 
+	if (pci_scan(&found))
+		log_warn("PCI: more functions than fit; the rest is added when it is used");
+	func_frames = frames_for((uint32_t)min_u64(found.count + FUNCS_SPARE, VPCI_FUNCS_MAX), sizeof(*funcs));
+	entry_frames = frames_for(messages_count(), sizeof(*entries));
+	funcs = pool_alloc(&vm->quota, func_frames, NULL);
+	entries = pool_alloc(&vm->quota, entry_frames, NULL);
+	err = funcs && entries ? msi_init(vm, messages_count()) : -ENOMEM;
 	if (err)
 		return err;
-	vpci_init(&pci, &pci_ops, vm, funcs, (uint32_t)(FUNC_FRAMES * PAGE_SIZE / sizeof(*funcs)),
-		  entries, (uint32_t)(ENTRY_FRAMES * PAGE_SIZE / sizeof(*entries)));
+	vpci_init(&pci, &pci_ops, vm, funcs,
+		  (uint32_t)min_u64(func_frames * PAGE_SIZE / sizeof(*funcs), VPCI_FUNCS_MAX), entries,
+		  (uint32_t)(entry_frames * PAGE_SIZE / sizeof(*entries)));
 	functions_add();
 	for (uint32_t i = 0; i < ecam_count && !err; i++)
 		err = vpci_ecam_add(&pci, segments_kept[i].segment, segments_kept[i].base.v,
