@@ -8,6 +8,7 @@
 #include "lib/atomic.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "vm/gmem.h"
 #include "vm/irq.h"
 #include "vm/power.h"
 #include "vm/vm.h"
@@ -24,6 +25,7 @@
 #define SEG_CODE16	 (SEG_ATTR_P | SEG_ATTR_S | 0xb) /* execute-read, accessed */
 #define SEG_LDT_ATTR	 (SEG_ATTR_P | 2)
 #define SEG_TSS_BUSY	 (SEG_ATTR_P | 0xb)
+#define OPCODE_HLT	 0xf4
 #define CR0_KEPT_BY_INIT (CR0_CD | CR0_NW)
 
 void vcpu_raise(struct vcpu *v, uint64_t events)
@@ -204,6 +206,39 @@ static void events_nmi(struct vcpu *v)
 	inject(v, EVENT_NMI, EXC_NMI);
 }
 
+/*
+ * Is the instruction whose shadow keeps an interrupt out a HLT? Then it is done by waking up at once. QEMU's VMRUN
+ * forgets the shadow, and an interrupt between STI and HLT would be slept through.
+ */
+static bool shadow_ends_in_hlt(struct vcpu *v)
+{
+	uint64_t rip = v->arch.rip, gpa;
+	const uint8_t *byte;
+	uint32_t error;
+
+	if (!(v->arch.rflags & RFLAGS_IF) || virt->cpl(&v->arch))
+		return false;
+	if (vcpu_mode(v) != CPU_MODE_64)
+		rip = (uint32_t)(rip + virt->get_seg(&v->arch, SEG_CS).base);
+	if (gva_translate(v, rip, GWALK_EXEC, &gpa, &error))
+		return false;
+	byte = guest_map(v->vm, gpa, false);
+	return byte && *byte == OPCODE_HLT;
+}
+
+static bool irq_held_back(struct vcpu *v)
+{
+	if (v->arch.inject.valid)
+		return true;
+	if (virt->irq_ready(&v->arch))
+		return false;
+	if (!shadow_ends_in_hlt(v))
+		return true;
+	v->arch.rip++;
+	virt->shadow_clear(&v->arch);
+	return false;
+}
+
 static void events_irq(struct vcpu *v)
 {
 	int vector;
@@ -215,7 +250,7 @@ static void events_irq(struct vcpu *v)
 		virt->irq_window(&v->arch, false);
 		return;
 	}
-	if (v->arch.inject.valid || !virt->irq_ready(&v->arch)) {
+	if (irq_held_back(v)) {
 		atomic_or_u64(&v->events, EV_IRQ);
 		virt->irq_window(&v->arch, true);
 		return;
