@@ -10,10 +10,11 @@
 /*
  * What of the C library's snprintf the hypervisor needs:
  *
- *   %[-][0][width][.precision][hh|h|l|ll|z]conversion
+ *   %[-][0][#][width][.precision][hh|h|l|ll|z]conversion
  *
- * with d, i, u, x, X, c, s, p (as 0x and hexadecimal digits) and %%; width and precision as numbers or *. A precision
- * is for strings (most characters) and integers (fewest digits). Anything else is printed as it stands.
+ * with d, i, u, x, X, c, s, p (as 0x and hexadecimal digits) and %%; flags in any order; width and precision as
+ * numbers or *. # puts 0x (0X) before hexadecimal digits, not before zero. A precision is for strings (most
+ * characters) and integers (fewest digits). Anything else is printed as it stands.
  * The text is cut to @size - 1 characters and always ended with a zero byte, unless @size is 0.
  * Returns the length that the whole text has, without the zero. A NULL string prints as (null). Any context.
  */

@@ -57,6 +57,10 @@ static void test_integers(void **state)
 		     (int)v);
 		SAME("[%016lx] [%.16lx] [%20.16lx]", (unsigned long)v, (unsigned long)v,
 		     (unsigned long)v);
+		SAME("%#x %#X %#lx %#llX %#hx %#zx", (unsigned)v, (unsigned)v, (unsigned long)v,
+		     (unsigned long long)v, (unsigned short)v, (size_t)v);
+		SAME("[%#24lx] [%-#24lx] [%#024lx] [%#.3x] [%#8.3X] [%#.0x]", (unsigned long)v,
+		     (unsigned long)v, (unsigned long)v, (unsigned)v, (unsigned)v, (unsigned)v);
 		SAME("[%*d] [%*d] [%.*d] [%.*d]", 7, (int)v, -7, (int)v, 4, (int)v, -4, (int)v);
 	}
 }
