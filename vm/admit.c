@@ -30,8 +30,8 @@ int machine_module_find(const struct machine *m, const char *name)
 /* Keys that the format has and this version does not act on: to ignore them would be to break a promise. */
 static void rule_supported(struct admission *a, const struct config_vm *vm)
 {
-	static const enum config_vm_key unsupported[] = {VM_WINDOW, VM_DONATE, VM_RESERVE,
-							 VM_DEVICE, VM_SHARE,  VM_WATCHDOG};
+	static const enum config_vm_key unsupported[] = {
+		VM_WINDOW, VM_DONATE, VM_RESERVE, VM_DEVICE, VM_SHARE, VM_WATCHDOG, VM_WEIGHT};
 	const char *name;
 	uint32_t i;
 
@@ -41,6 +41,12 @@ static void rule_supported(struct admission *a, const struct config_vm *vm)
 			config_error(a->rep, vm->at[unsupported[i]], NULL, 0,
 				     "%s is not supported by this version", name);
 	}
+	if (vm->on_fault == FAULT_RESTART)
+		config_error(a->rep, vm->at[VM_ON_FAULT], NULL, 0,
+			     "on-fault = restart is not supported by this version");
+	if (vm->on_exit == VM_EXIT_RESTART)
+		config_error(a->rep, vm->at[VM_ON_EXIT], NULL, 0,
+			     "on-exit = restart is not supported by this version");
 }
 
 static void rule_complete(struct admission *a, const struct config_vm *vm)

@@ -81,7 +81,7 @@ static void fix_topology(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 	r->edx = vlapic_id(&v->lapic);
 }
 
-/* Sub-leaf 0's EBX is the size for the XCR0 in force, which is the guest's own. XSAVES is not offered. */
+/* Sizes follow what is offered, not what the processor has beside. XSAVES is not offered. */
 static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 {
 	uint64_t offered = xstate_components();
@@ -90,6 +90,9 @@ static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 	if (sub == 0) {
 		r->eax &= (uint32_t)offered;
 		r->edx &= (uint32_t)(offered >> 32);
+		r->ecx = offered ? xstate_size(offered) : 0;
+		r->ebx = offered ? xstate_size(xcr0_read())
+				 : 0; /* the guest's own XCR0 is in force */
 	} else if (sub == 1) {
 		*r = (struct cpuid_regs){.eax = r->eax & 7};
 	} else if (sub > 62 || !(offered & BIT(sub))) {

@@ -274,10 +274,11 @@ static bool mov_device(struct vcpu *v, const struct insn *i)
 	bool write = i->dst == OPND_RM || i->dst == OPND_MOFFS;
 	uint8_t other = write ? i->src : i->dst, memory = write ? i->dst : i->src;
 
-	if (!v->gpa_known || i->op != OP_MOV || i->mode != CPU_MODE_64 || i->dst_size != i->src_size ||
-	    (i->dst_size != 4 && i->dst_size != 8) || !(i->flags & INSN_MEM) ||
-	    gpa & (i->dst_size - 1U) || x->info.npf.access & NPF_PRESENT || !mmio_find(v->vm, gpa) ||
-	    i->prefixes & INSN_LOCK || write != !!(x->info.npf.access & NPF_WRITE))
+	if (!v->gpa_known || i->op != OP_MOV || i->mode != CPU_MODE_64 ||
+	    i->dst_size != i->src_size || (i->dst_size != 4 && i->dst_size != 8) ||
+	    !(i->flags & INSN_MEM) || gpa & (i->dst_size - 1U) ||
+	    x->info.npf.access & NPF_PRESENT || !mmio_find(v->vm, gpa) || i->prefixes & INSN_LOCK ||
+	    write != !!(x->info.npf.access & NPF_WRITE))
 		return false;
 	if ((memory != OPND_RM && memory != OPND_MOFFS) || (other != OPND_REG && other != OPND_ACC))
 		return false;

@@ -17,7 +17,7 @@
 
 #define PORT_CONFIG	0xcf8
 #define PORT_CONFIG_END 0xcff
-#define FUNCS_SPARE	16   /* for functions that are plugged in later */
+#define FUNCS_SPARE	16 /* for functions that are plugged in later */
 #define MESSAGES_SPARE	16
 #define MESSAGES_MAX	1024 /* more are hidden from the guest */
 #define SEGMENT_BDF	0xffff
@@ -242,7 +242,8 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 
 	if (pci_scan(&found))
 		log_warn("PCI: more functions than fit; the rest is added when it is used");
-	func_frames = frames_for((uint32_t)min_u64(found.count + FUNCS_SPARE, VPCI_FUNCS_MAX), sizeof(*funcs));
+	func_frames = frames_for((uint32_t)min_u64(found.count + FUNCS_SPARE, VPCI_FUNCS_MAX),
+				 sizeof(*funcs));
 	entry_frames = frames_for(messages_count(), sizeof(*entries));
 	funcs = pool_alloc(&vm->quota, func_frames, NULL);
 	entries = pool_alloc(&vm->quota, entry_frames, NULL);
@@ -250,8 +251,8 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 	if (err)
 		return err;
 	vpci_init(&pci, &pci_ops, vm, funcs,
-		  (uint32_t)min_u64(func_frames * PAGE_SIZE / sizeof(*funcs), VPCI_FUNCS_MAX), entries,
-		  (uint32_t)(entry_frames * PAGE_SIZE / sizeof(*entries)));
+		  (uint32_t)min_u64(func_frames * PAGE_SIZE / sizeof(*funcs), VPCI_FUNCS_MAX),
+		  entries, (uint32_t)(entry_frames * PAGE_SIZE / sizeof(*entries)));
 	functions_add();
 	for (uint32_t i = 0; i < ecam_count && !err; i++)
 		err = vpci_ecam_add(&pci, segments_kept[i].segment, segments_kept[i].base.v,

@@ -6,17 +6,35 @@
 #include "arch/msr.h"
 #include "lib/string.h"
 
-#define XCR0_OFFERED	 (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
-#define CPUID1_ECX_XSAVE BIT(26)
-#define CPUID_EXT_RDTSCP BIT(27)
-#define FCW_RESET	 0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
-#define MXCSR_RESET	 0x1f80
-#define FXAREA_FCW	 0
-#define FXAREA_MXCSR	 24
+#define XCR0_OFFERED		(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
+#define CPUID1_ECX_XSAVE	BIT(26)
+#define CPUID_EXT_RDTSCP	BIT(27)
+#define FCW_RESET		0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
+#define MXCSR_RESET		0x1f80
+#define XSAVE_LEGACY_AND_HEADER 576
+#define FIRST_EXTENDED		2 /* x87 and SSE are in the legacy part */
+#define FXAREA_FCW		0
+#define FXAREA_MXCSR		24
 
 static uint64_t components;
 static uint32_t area_size = 512;
 static bool has_tsc_aux;
+
+/* The standard form's size (SDM vol. 1, 13.4.3): the end of the last component; the processor's own sum may count more. */
+uint32_t xstate_size(uint64_t mask)
+{
+	uint32_t size = XSAVE_LEGACY_AND_HEADER;
+
+	for (uint32_t i = FIRST_EXTENDED; i < 63; i++) {
+		struct cpuid_regs r;
+
+		if (!(mask & components & BIT(i)))
+			continue;
+		r = cpuid(0xd, i);
+		size = (uint32_t)max_u64(size, (uint64_t)r.eax + r.ebx);
+	}
+	return size;
+}
 
 void xstate_init(void)
 {
@@ -26,7 +44,7 @@ void xstate_init(void)
 	components = cpuid(0xd, 0).eax & XCR0_OFFERED;
 	xstate_enable();
 	xcr0_write(components);
-	area_size = cpuid(0xd, 0).ebx;
+	area_size = (uint32_t)max_u64(cpuid(0xd, 0).ebx, xstate_size(components));
 	xcr0_write(XCR0_X87);
 }
 

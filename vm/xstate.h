@@ -12,6 +12,8 @@ void xstate_enable(void);
 
 /* Components a guest may enable in XCR0; 0: the machine has no XSAVE. */
 uint64_t xstate_components(void);
+/* Bytes of an XSAVE area in standard form for the components in @mask. */
+uint32_t xstate_size(uint64_t mask);
 /* Frames of one vCPU's save area. */
 uint32_t xstate_frames(void);
 

@@ -80,8 +80,7 @@ static void test_fits(void **state)
 	assert_string_equal(
 		result("[system]\nrequire = nested-paging, smep\npower = service\n" SERVICE GUEST),
 		"");
-	assert_string_equal(result(GUEST "weight = 5\nflat = 0x1000 long\ndebug-exit = 0xf4\n"),
-			    "");
+	assert_string_equal(result(GUEST "flat = 0x1000 long\ndebug-exit = 0xf4\n"), "");
 }
 
 static void test_system(void **state)
@@ -127,13 +126,17 @@ static void test_not_supported(void **state)
 	(void)state;
 	assert_string_equal(result(GUEST
 				   "window = 1ms at 0ms\ndonate = no\nreserve = 1ms every 2ms\n"
-				   "device = pci 0:1.0\nshare = a 4K rw\nwatchdog = 1s\n"),
+				   "device = pci 0:1.0\nshare = a 4K rw\nwatchdog = 1s\n"
+				   "weight = 5\non-fault = restart\non-exit = restart\n"),
 			    "5:10::window is not supported by this version\n"
 			    "6:10::donate is not supported by this version\n"
 			    "7:11::reserve is not supported by this version\n"
 			    "8:10::device is not supported by this version\n"
 			    "9:9::share is not supported by this version\n"
-			    "10:12::watchdog is not supported by this version\n");
+			    "10:12::watchdog is not supported by this version\n"
+			    "11:10::weight is not supported by this version\n"
+			    "12:12::on-fault = restart is not supported by this version\n"
+			    "13:11::on-exit = restart is not supported by this version\n");
 }
 
 static void test_cpus(void **state)
