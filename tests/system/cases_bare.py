@@ -80,6 +80,12 @@ def cpus(count, **rest):
                 expect=(r"^cpus: %d of %d run, %d wanted, 0 wrong" % (count, count, count),), **rest)
 
 
+def xstate(name, **rest):
+    """A row: two vCPUs of one VM on one CPU, each sure that its registers are its own."""
+    return bare(name, vm("xstate", "vcpus=2 rounds=5500", cpus="0,0"),
+                expect=(r"^xstate: XCR0 up to \w+, 5500 and 5500 rounds, 0 wrong",), timeout=120, **rest)
+
+
 ONLY_QEMU = {m: "Bochs 2.7 is built for at most 8 processors" for m in BEDS[1:]}
 
 CASES = [
@@ -99,4 +105,8 @@ CASES = [
     tried("timers"),
     tried("chips"),
     tried("mmio"),
+    xstate("xstate", machines=("qemu-svm",)),
+    xstate("xstate-bochs", machines=BEDS[1:], quick=False),
+    bare("xstate-vms", vm("xstate", "rounds=2500", "one"), vm("xstate", "rounds=2500", "two"),
+         expect=(r"one\| xstate: .* 0 wrong", r"two\| xstate: .* 0 wrong", r"vm one: exit 0", r"vm two: exit 0")),
 ]

@@ -46,12 +46,20 @@ static uint64_t trampoline_place(void)
 	return 0;
 }
 
+/* Interrupts are let in: Bochs never leaves a guest that keeps them out, and the other vCPU may need this CPU. */
+static void wait_a_moment(void)
+{
+	sti();
+	pause();
+	cli();
+}
+
 static void wait_ticks(uint64_t ticks)
 {
 	uint64_t end = rdtsc() + ticks;
 
 	while (rdtsc() < end)
-		pause();
+		wait_a_moment();
 }
 
 bool smp_start(uint32_t id)
@@ -71,7 +79,7 @@ bool smp_start(uint32_t id)
 	for (uint32_t i = 0; i < START_ROUNDS; i++) {
 		if (smp_running() != before)
 			return true;
-		pause();
+		wait_a_moment();
 	}
 	return false;
 }
