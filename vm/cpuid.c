@@ -20,6 +20,7 @@
 #define ECX1_OSXSAVE	BIT(27)
 #define ECX1_HYPERVISOR BIT(31)
 #define ECX7_OSPKE	BIT(4)
+#define XSAVE_FEATURES	0x7U /* XSAVEOPT, XSAVEC, XGETBV with ECX = 1 */
 #define EAX6_ARAT	BIT(2)
 
 /* KVM's feature bits (Linux, Documentation/virt/kvm/x86/cpuid.rst). No PV EOI: DESIGN section 7. */
@@ -94,7 +95,8 @@ static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 		r->ebx = offered ? xstate_size(xcr0_read())
 				 : 0; /* the guest's own XCR0 is in force */
 	} else if (sub == 1) {
-		*r = (struct cpuid_regs){.eax = r->eax & 7};
+		*r = (struct cpuid_regs){.eax = r->eax & XSAVE_FEATURES,
+					 .ebx = xstate_size_compact(xcr0_read())};
 	} else if (sub > 62 || !(offered & BIT(sub))) {
 		*r = (struct cpuid_regs){0};
 	}

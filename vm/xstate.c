@@ -12,6 +12,8 @@
 #define FCW_RESET		0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
 #define MXCSR_RESET		0x1f80
 #define XSAVE_LEGACY_AND_HEADER 576
+#define COMPONENT_ALIGNED	BIT(1) /* CPUID.(0DH,n):ECX */
+#define COMPONENT_ALIGNMENT	64U
 #define FIRST_EXTENDED		2 /* x87 and SSE are in the legacy part */
 #define FXAREA_FCW		0
 #define FXAREA_MXCSR		24
@@ -32,6 +34,23 @@ uint32_t xstate_size(uint64_t mask)
 			continue;
 		r = cpuid(0xd, i);
 		size = (uint32_t)max_u64(size, (uint64_t)r.eax + r.ebx);
+	}
+	return size;
+}
+
+uint32_t xstate_size_compact(uint64_t mask)
+{
+	uint32_t size = XSAVE_LEGACY_AND_HEADER;
+
+	for (uint32_t i = FIRST_EXTENDED; i < 63; i++) {
+		struct cpuid_regs r;
+
+		if (!(mask & components & BIT(i)))
+			continue;
+		r = cpuid(0xd, i);
+		if (r.ecx & COMPONENT_ALIGNED)
+			size = ALIGN_UP(size, COMPONENT_ALIGNMENT);
+		size += r.eax;
 	}
 	return size;
 }
