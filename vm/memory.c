@@ -342,13 +342,18 @@ INIT int memory_give_temporary(struct vm *vm, const struct build_input *in)
 {
 	for (uint32_t i = 0; i < in->temporary_count; i++) {
 		const struct mem_range *r = &in->temporary[i];
+		uint16_t owner;
 		int err;
 
 		if (!r->size)
 			continue;
-		err = frame_give(r->base, r->size, frame_owner(r->base), OWNER_VM(vm->id));
+		owner = frame_owner(r->base);
+		err = frame_give(r->base, r->size, owner, OWNER_VM(vm->id));
 		if (!err)
 			err = identity_map(vm, r->base.v, r->size);
+		/* Images of other VMs are not the service guest's to read; its own need no scrubbing. */
+		if (!err && owner == OWNER_STORE && vm_count > 1)
+			err = target_zero(vm, GPA(r->base.v), r->size);
 		if (err)
 			return err;
 	}
