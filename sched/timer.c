@@ -65,15 +65,18 @@ static void heap_remove(struct timer_heap *h, struct timer *t)
 	heap_down(h, last->heap_index);
 }
 
-/* Only for this CPU's heap, its lock held. */
+/* Only for this CPU's heap, its lock held. What was armed for the past has come, or will not come any more. */
 static void hardware_arm(struct timer_heap *h)
 {
 	uint64_t first = h->count ? h->heap[0]->deadline : TIMER_NEVER;
 
-	if (first >= h->armed)
+	if (first >= h->armed && h->armed > tsc_read())
 		return; /* an early interrupt is harmless and arms again */
 	h->armed = first;
-	lapic_timer_arm(first);
+	if (first == TIMER_NEVER)
+		lapic_timer_stop();
+	else
+		lapic_timer_arm(first);
 }
 
 void timer_cancel(struct timer *t)
@@ -117,7 +120,7 @@ void timers_run(void)
 	uint64_t now = tsc_read();
 
 	lock_acquire(&h->lock);
-	h->armed = TIMER_NEVER;
+	h->armed = 0; /* it has fired: arm or stop it below */
 	for (uint32_t n = 0; n < TIMERS_MAX && h->count && h->heap[0]->deadline <= now; n++) {
 		struct timer *t = h->heap[0];
 

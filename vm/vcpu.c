@@ -259,10 +259,10 @@ static void events_irq(struct vcpu *v)
 		v->arch.inject = v->deferred;
 		v->deferred.valid = false;
 		vector = -1;
-	} else if (irq_extint_pending(v))
-		vector = irq_extint_ack(v);
-	else
+	} else if (vector >= 0)
 		vlapic_ack(&v->lapic, (uint8_t)vector);
+	else
+		vector = irq_extint_ack(v);
 	if (vector >= 0)
 		inject(v, EVENT_INTR, (uint8_t)vector);
 	/* One at a time; ask for the window if there is another. */

@@ -79,12 +79,16 @@ def net(name, model, driver, irq, words="", **rest):
                  qemu_args=("-netdev", "user,id=n,tftp={work}/tftp", "-device", model + ",netdev=n"), **rest)
 
 
-SERIAL_BYTES = 1 << 20
+SERIAL_BYTES = 1 << 20  # on an emulator, where each byte costs exits, this takes minutes
+SERIAL_QUICK = 64 << 10
 
 
-def feed_serial(machine, run):
-    """Sends a mebibyte as fast as the port takes it, and compares the sum that the guest names."""
-    data = random.Random(2).randbytes(SERIAL_BYTES)
+def feed_serial(size):
+    """Sends that many bytes as fast as the port takes them, and compares the sum that the guest names."""
+    return lambda machine, run: feed_bytes(machine, random.Random(2).randbytes(size))
+
+
+def feed_bytes(machine, data):
     machine.wait(r"^BHTEST serial-in: ready", 120)
     time.sleep(0.2)
     machine.send(data, 300)
@@ -93,13 +97,17 @@ def feed_serial(machine, run):
         raise Failure("the bytes arrived changed")
 
 
-def read_serial(run):
+def read_serial(size):
     """Compares what came between the marks, Bulkhead's own lines taken out."""
+    return lambda run: read_bytes(run, size)
+
+
+def read_bytes(run, size):
     match = re.search(rb"BHTEST serial-out: begin\r?\n(.*?)BHTEST serial-out: end", run.result.console, re.S)
     if not match:
         raise Failure("the marks are not there")
     got = re.sub(rb"bulkhead: \[[^\n]*\n", b"", match.group(1))
-    wanted = b"".join(b"%d\n" % n for n in range(1, SERIAL_BYTES // 4))[:SERIAL_BYTES]
+    wanted = b"".join(b"%d\n" % n for n in range(1, size // 4))[:size]
     if got != wanted:
         where = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
         raise Failure("%d bytes of %d, different from byte %d on" % (len(got), len(wanted), where))
@@ -145,23 +153,28 @@ def reset_by(name, words, **rest):
 
 CASES = [
     linux("linux-boot-1", "boot", "bhcpus=1", expect=(r"^BHTEST boot: pass", r"bulkhead: \[.*vm service: exit 0")),
-    linux("linux-boot-4", "boot", "bhcpus=4", cpus=4),
+    # QEMU's TCG loses a timer interrupt now and then with several CPUs (docs/debugging.md): not part of make test.
+    linux("linux-boot-4", "boot", "bhcpus=4", cpus=4, quick=False),
     linux("linux-boot-16", "boot", "bhcpus=16", cpus=16, quick=False, timeout=600),
     linux("linux-boot-bzimage", "boot", "bhcpus=1", kernel=BZIMAGE),
-    linux("linux-boot-uefi", "boot", "bhcpus=2", cpus=2, firmware="uefi"),
+    linux("linux-boot-uefi", "boot", "bhcpus=1", firmware="uefi"),
     linux("linux-boot-uefi-bzimage", "boot", "bhcpus=2", cpus=2, firmware="uefi", kernel=BZIMAGE, quick=False),
     linux("linux-boot-bochs", "boot", "bhcpus=1 bhmodules=none " + BOCHS_WORDS, memory=512, quick=False,
           machines=("bochs-svm", "bochs-vmx")),
-    disk("linux-disk-ahci", "sda", "msi", disk=64, cpus=2),
+    disk("linux-disk-ahci", "sda", "msi", disk=64),
     disk("linux-disk-ahci-intx", "sda", "intx", "pci=nomsi", disk=64, quick=False),
-    disk("linux-disk-nvme", "nvme0n1", "msi", prepare=nvme_image, qemu_args=NVME, cpus=2),
+    disk("linux-disk-nvme", "nvme0n1", "msi", prepare=nvme_image, qemu_args=NVME),
     disk("linux-disk-nvme-intx", "nvme0n1", "intx", "pci=nomsi", prepare=nvme_image, qemu_args=NVME),
-    net("linux-net-e1000e", "e1000e", "e1000e", "msi", cpus=2),
+    net("linux-net-e1000e", "e1000e", "e1000e", "msi"),
     net("linux-net-e1000e-intx", "e1000e", "e1000e", "intx", "pci=nomsi"),
-    net("linux-net-virtio", "virtio-net-pci", "virtio_net", "msi", cpus=2),
+    net("linux-net-virtio", "virtio-net-pci", "virtio_net", "msi"),
     net("linux-net-virtio-intx", "virtio-net-pci", "virtio_net", "intx", "pci=nomsi", quick=False),
-    linux("linux-serial-in", "serial-in", "bhbytes=%d" % SERIAL_BYTES, script=feed_serial, timeout=420),
-    linux("linux-serial-out", "serial-out", "bhbytes=%d" % SERIAL_BYTES, check=read_serial, timeout=420),
+    linux("linux-serial-in", "serial-in", "bhbytes=%d" % SERIAL_QUICK, script=feed_serial(SERIAL_QUICK)),
+    linux("linux-serial-out", "serial-out", "bhbytes=%d" % SERIAL_QUICK, check=read_serial(SERIAL_QUICK)),
+    linux("linux-serial-in-1m", "serial-in", "bhbytes=%d" % SERIAL_BYTES, script=feed_serial(SERIAL_BYTES),
+          timeout=1200, quick=False),
+    linux("linux-serial-out-1m", "serial-out", "bhbytes=%d" % SERIAL_BYTES, check=read_serial(SERIAL_BYTES),
+          timeout=1200, quick=False),
     linux("linux-keyboard-ps2", "keyboard", "bhkeys=" + KEYS, script=type_line),
     linux("linux-keyboard-usb", "keyboard", "bhkbd=usb bhkeys=" + KEYS, script=type_line,
           qemu_args=("-device", "qemu-xhci", "-device", "usb-kbd")),
