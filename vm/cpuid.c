@@ -229,10 +229,11 @@ uint64_t cr4_allowed(const struct vcpu *v)
 		{7, 2, BIT(2),  CR4_UMIP	       },
 		{7, 2, BIT(3),  CR4_PKE	      },
 	};
-	static uint64_t allowed;
+	static uint64_t known; /* stored whole: the first guests of several CPUs may ask at once */
+	uint64_t allowed = __atomic_load_n(&known, __ATOMIC_RELAXED);
 
 	(void)v;
-	if (allowed)
+	if (likely(allowed))
 		return allowed;
 	allowed = CR4_PCE;
 	for (uint32_t i = 0; i < ARRAY_SIZE(features); i++) {
@@ -243,5 +244,6 @@ uint64_t cr4_allowed(const struct vcpu *v)
 		if (regs[features[i].reg] & features[i].bit)
 			allowed |= features[i].cr4;
 	}
+	__atomic_store_n(&known, allowed, __ATOMIC_RELAXED);
 	return allowed;
 }
