@@ -11,8 +11,12 @@
 #define CPUID_EXT_FEATURES 0x80000001
 #define CPUID_EXT_ECX_SVM  BIT(2)
 #define CPUID_SVM	   0x8000000a
+#define CPUID_ECX_GUEST	   BIT(31) /* of leaf 1: a hypervisor or emulator is below */
+#define CPUID_BELOW	   0x40000000
+#define CPUID_BELOW_TCG	   0x54474354 /* "TCGT", of TCGTCGTCGTCG */
 
 bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
+bool svm_inject_virtual;
 uint32_t svm_asids;
 
 static char features[160];
@@ -31,6 +35,8 @@ static void features_read(void)
 	svm_nrips = (r.edx & SVM_FEATURE_NRIPS) && !option_off("nrips");
 	svm_decode_assists = (r.edx & SVM_FEATURE_DECODE_ASSIST) && !option_off("decode");
 	svm_flush_asid = (r.edx & SVM_FEATURE_FLUSH_ASID) && !option_off("flushasid");
+	svm_inject_virtual =
+		cpuid(1, 0).ecx & CPUID_ECX_GUEST && cpuid(CPUID_BELOW, 0).ebx == CPUID_BELOW_TCG;
 	svm_vgif = r.edx & SVM_FEATURE_VGIF;
 	svm_clean = (r.edx & SVM_FEATURE_VMCB_CLEAN) && !option_off("clean");
 	snprintf_(

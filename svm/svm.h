@@ -10,6 +10,8 @@
 /* Optional features in use on this machine (cpu.c); a word on the command line may have cleared some. */
 extern bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
 extern uint32_t svm_asids; /* number of ASIDs, at least 2 */
+/* QEMU's emulation is below: interrupts are injected as virtual ones (vcpu.c says why). */
+extern bool svm_inject_virtual;
 
 static inline struct vmcb *vmcb_of(const struct vcpu_arch *v)
 {

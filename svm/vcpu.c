@@ -22,6 +22,7 @@ struct svm_own {
 	bool nmi_blocked;  /* from an injected NMI to its IRET */
 	bool iret_pending; /* the IRET exit came; unblocked once RIP has moved */
 	uint64_t iret_rip;
+	bool virtual_irq; /* an interrupt is being injected as a virtual one */
 };
 
 static struct svm_own *own_of(const struct vcpu_arch *v)
@@ -103,11 +104,43 @@ void svm_vcpu_put(struct vcpu_arch *v)
 	this_cpu()->loaded = NULL;
 }
 
+/*
+ * QEMU 7.2 delivers an interrupt brought by EVENTINJ, but leaves its vector as the CPU's pending exception: should another
+ * thread want the CPU's attention before the next #VMEXIT, the vector is raised once more, RFLAGS.IF or not. Linux does
+ * not survive that between the gate and SWAPGS. A virtual interrupt (15.21.4) leaves no such trace. The window, for
+ * which V_IRQ also stands, is asked for again at the next exit, at the latest the end of interrupt.
+ */
+static void virtual_irq_write(struct vcpu_arch *v, struct vmcb *c)
+{
+	c->int_ctl |= V_IRQ | V_IGN_TPR | V_INTR_PRIO(0xf);
+	c->int_vector = v->inject.vector;
+	c->intercept[ICPT_MISC1] &= ~ICPT1_VINTR;
+	c->clean &= ~(CLEAN_INTERCEPTS | CLEAN_TPR);
+	own_of(v)->virtual_irq = true;
+	v->inject.valid = false;
+}
+
+/* What was not delivered before the exit is injected again; QEMU reports a delivery cut short as an exception. */
+static void virtual_irq_read(struct vcpu_arch *v, struct vmcb *c)
+{
+	own_of(v)->virtual_irq = false;
+	if (c->int_ctl & V_IRQ) {
+		c->exit_int_info = 0;
+		v->inject = (struct event){
+			.valid = true, .type = EVENT_INTR, .vector = (uint8_t)c->int_vector};
+	}
+	c->int_ctl &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO(0xf));
+}
+
 /* 15.20; soft events are not injected but executed again, which needs no next RIP. */
 static void event_write(struct vcpu_arch *v, struct vmcb *c)
 {
 	struct event *e = &v->inject;
 
+	if (svm_inject_virtual && e->type == EVENT_INTR) {
+		virtual_irq_write(v, c);
+		return;
+	}
 	c->event_inject = e->vector | (uint64_t)e->type << 8 | EVENT_VALID;
 	if (e->has_error)
 		c->event_inject |= EVENT_HAS_ERROR | (uint64_t)e->error << 32;
@@ -163,6 +196,8 @@ void svm_run(struct vcpu_arch *v)
 	svm_enter(v->ctl_pa.v, v->gpr, cpu->host_pa.v + PAGE_SIZE);
 	__asm__ volatile("cli; stgi" : : : "memory");
 	registers_read(v, c);
+	if (own_of(v)->virtual_irq)
+		virtual_irq_read(v, c);
 	c->tlb_control = TLB_FLUSH_NONE;
 	c->event_inject = 0;
 	c->clean = svm_clean ? CLEAN_ALL : 0;
