@@ -8,9 +8,18 @@
 #include "lib/lock.h"
 
 void (*irq_timer_fn)(void);
-uint64_t irq_unclaimed;
+uint64_t irq_unclaimed, irq_stale;
 
 static struct lock bind_lock = LOCK_INIT;
+
+static void stale_fire(struct irq_source *source)
+{
+	(void)source;
+	__atomic_fetch_add(&irq_stale, 1, __ATOMIC_RELAXED);
+}
+
+/* Has each vector that was given back: a message may have been on its way. */
+static struct irq_source stale = {.fn = stale_fire};
 
 int irq_bind(struct irq_source *source, struct cpu *cpu)
 {
@@ -20,7 +29,7 @@ int irq_bind(struct irq_source *source, struct cpu *cpu)
 		return -EBUSY;
 	lock_acquire(&bind_lock);
 	for (uint32_t v = VECTOR_DEVICE; v < VECTOR_DEVICE_END; v++) {
-		if (cpu->irq[v])
+		if (cpu->irq[v] && cpu->irq[v] != &stale)
 			continue;
 		source->cpu = cpu;
 		source->vector = (uint8_t)v;
@@ -36,7 +45,7 @@ void irq_unbind(struct irq_source *source)
 {
 	lock_acquire(&bind_lock);
 	if (source->cpu)
-		__atomic_store_n(&source->cpu->irq[source->vector], NULL, __ATOMIC_RELEASE);
+		__atomic_store_n(&source->cpu->irq[source->vector], &stale, __ATOMIC_RELEASE);
 	source->cpu = NULL;
 	lock_release(&bind_lock);
 }

@@ -30,7 +30,7 @@ struct irq_source {
 /* Give @source a vector on @cpu. 0, -EBUSY (it has one), -ENOSPC (all of the CPU's vectors are taken). */
 int irq_bind(struct irq_source *source, struct cpu *cpu);
 
-/* Take its vector back. The caller has made sure that the device will not use it again. */
+/* Take its vector back. The caller has made sure that the device will not use it again; what is on its way is lost. */
 void irq_unbind(struct irq_source *source);
 
 /* An interrupt came, on this CPU. Unknown ones are counted, acknowledged and forgotten. */
@@ -38,6 +38,7 @@ void irq_dispatch(uint8_t vector);
 
 /* Handlers of our own vectors; set at boot. */
 extern void (*irq_timer_fn)(void);
-extern uint64_t irq_unclaimed;
+/* Interrupts at vectors that nobody has had; at vectors that had been given back. */
+extern uint64_t irq_unclaimed, irq_stale;
 
 #endif

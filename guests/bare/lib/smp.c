@@ -35,13 +35,13 @@ uint32_t smp_running(void)
 /* The highest page of RAM below 640 KiB that holds nothing of ours. */
 static uint64_t trampoline_place(void)
 {
-	for (uint64_t page = LOW_END - PAGE_SIZE; page >= PAGE_SIZE; page -= PAGE_SIZE) {
-		if (memmap_is_ram(page, PAGE_SIZE) && page > (uint64_t)start_info + PAGE_SIZE)
-			return page;
+	for (uint64_t at = LOW_END - PAGE_SIZE; at >= PAGE_SIZE; at -= PAGE_SIZE) {
+		if (memmap_is_ram(at, PAGE_SIZE) && at > (uint64_t)start_info + PAGE_SIZE)
+			return at;
 	}
-	for (uint64_t page = LOW_END - PAGE_SIZE; page >= PAGE_SIZE; page -= PAGE_SIZE) {
-		if (memmap_is_ram(page, PAGE_SIZE) && page + PAGE_SIZE <= (uint64_t)start_info)
-			return page;
+	for (uint64_t at = LOW_END - PAGE_SIZE; at >= PAGE_SIZE; at -= PAGE_SIZE) {
+		if (memmap_is_ram(at, PAGE_SIZE) && at + PAGE_SIZE <= (uint64_t)start_info)
+			return at;
 	}
 	return 0;
 }

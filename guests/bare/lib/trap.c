@@ -32,7 +32,7 @@ struct fixup {
 	uint64_t at, to;
 };
 
-extern uint8_t trap_stub_0[];
+extern uint8_t trap_stub_0[], raw_stub[];
 extern uint64_t gdt_tss[2];
 extern const struct fixup fixup_start[], fixup_end[];
 
@@ -59,6 +59,32 @@ void trap_present(uint8_t vector, bool present)
 {
 	idt[vector].type =
 		(uint16_t)((idt[vector].type & ~GATE_PRESENT) | (present ? GATE_PRESENT : 0));
+}
+
+static void gate_set(uint32_t vector, uint64_t at)
+{
+	idt[vector] = (struct gate){
+		.offset0 = (uint16_t)at,
+		.selector = SEL_CODE64,
+		.type = GATE_INTERRUPT | (vector == EXC_BP ? GATE_DPL3 : 0),
+		.offset1 = (uint16_t)(at >> 16),
+		.offset2 = (uint32_t)(at >> 32),
+	};
+}
+
+static trap_fn raw_fn;
+
+void raw_dispatch(void);
+
+void raw_dispatch(void)
+{
+	raw_fn(NULL);
+}
+
+void trap_raw(uint8_t vector, trap_fn fn)
+{
+	raw_fn = fn;
+	gate_set(vector, (uint64_t)raw_stub);
 }
 
 static void report(const struct trap_frame *f)
@@ -113,25 +139,12 @@ void trap_load(void)
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
-static void gate_set(uint32_t vector)
-{
-	uint64_t at = (uint64_t)trap_stub_0 + vector * STUB_SIZE;
-
-	idt[vector] = (struct gate){
-		.offset0 = (uint16_t)at,
-		.selector = SEL_CODE64,
-		.type = GATE_INTERRUPT | (vector == EXC_BP ? GATE_DPL3 : 0),
-		.offset1 = (uint16_t)(at >> 16),
-		.offset2 = (uint32_t)(at >> 32),
-	};
-}
-
 void trap_init(void)
 {
 	uint64_t base = (uint64_t)&tss;
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(idt); i++)
-		gate_set(i);
+		gate_set(i, (uint64_t)trap_stub_0 + i * STUB_SIZE);
 	trap_load();
 	tss.rsp[0] = (uint64_t)stacks[0] + STACK_SIZE / 2;
 	tss.io_base = sizeof(tss);

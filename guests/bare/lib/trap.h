@@ -39,6 +39,9 @@ extern struct fault last_fault[GUEST_VCPUS];
 /* Stack of the handlers of @vector, 1 to 7 in the TSS; 0: the interrupted one. Boot vCPU only. */
 void trap_stack(uint8_t vector, uint8_t ist, void *top);
 
+/* Take @vector for an interrupt although it is the number of an exception: fn(NULL), no error code expected. */
+void trap_raw(uint8_t vector, trap_fn fn);
+
 /* Is there a gate for @vector? Without one its delivery faults. */
 void trap_present(uint8_t vector, bool present);
 

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests that do their worst, beside one that minds its own business and must not notice (guests/bare/witness.c)."""
+
+import re
+import time
+
+import messages
+from cases_bare import GUESTS, bare, section, service
+from harness import Failure
+
+ONLY_QEMU = {m: "Bochs has no monitor to look with, and no such devices" for m in ("bochs-svm", "bochs-vmx")}
+LOOK_SECONDS = 0.2
+DEVICES = ("-device", "virtio-net-pci,netdev=net0", "-netdev", "user,id=net0",
+           "-device", "e1000e,netdev=net1", "-netdev", "user,id=net1",
+           "-drive", "if=none,id=disk0,driver=null-co,size=16M", "-device", "nvme,serial=1,drive=disk0",
+           "-device", "qemu-xhci", "-device", "edu")
+
+
+def witness(name, cpu, seconds):
+    return section("witness", "seconds=%d" % seconds, name, role="isolated", cpus=cpu, memory="16M")
+
+
+def undisturbed(*names):
+    return tuple(r"%s\| witness: [1-9]\d* rounds, 0 wrong sums, 0 strange events" % n for n in names) + tuple(
+        r"vm %s: exit 0" % n for n in names)
+
+
+# ------------------------------------------------------------------------------- interrupts of all kinds
+
+
+def watch_messages(machine, run):
+    """Looks again and again at what the devices may send, until the service guest has ended."""
+    looks = most = 0
+    machine.wait(r"witness: begins", run.case.timeout)
+    end = time.monotonic() + run.case.timeout
+    while not re.search(rb"vm service: (exit|stopped)", bytes(machine.console)):
+        if time.monotonic() > end or not machine.alive():
+            raise Failure("the service guest does not end")
+        machine.qmp("stop")
+        try:
+            most = max(most, messages.look(machine, run.case.cpus))
+        finally:
+            machine.qmp("cont")
+        looks += 1
+        time.sleep(LOOK_SECONDS)
+    if looks < 4 or most < 2:  # COM1's own, and one that the guest has chosen
+        raise Failure("%d looks, at most %d entries that can send: nothing was tried" % (looks, most))
+    count = messages.unclaimed(machine)
+    if count:
+        raise Failure("%d interrupts that nobody claimed" % count)
+
+
+def irqfuzz(seed, rounds, **rest):
+    """A row: random interrupts of every kind, two witnesses, one of them on a CPU of the guest that makes them."""
+    seconds = rounds // 400
+    expect = (r"^irqfuzz: %d rounds, [1-9]\d+ interrupts" % rounds, r"vm service: exit 0")
+    return bare("irqfuzz-%d" % seed, service("irqfuzz", "rounds=%d seed=%d" % (rounds, seed), cpus="0,1"),
+                witness("same", "1", seconds), witness("other", "2", seconds), cpus=3, timeout=60 + 2 * seconds,
+                machines=("qemu-svm",), left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
+                expect=expect + undisturbed("same", "other"), **rest)
+
+
+CASES = [
+    bare("messages", service("messages", cpus="0"), witness("same", "0", 5), witness("other", "1", 5), cpus=2,
+         machines=("qemu-svm",), left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
+         expect=(r"^cases: 6 passed, 0 failed", r"vm service: exit 0") + undisturbed("same", "other"), timeout=90),
+    irqfuzz(1, 2000),
+    irqfuzz(2, 10000, quick=False),
+    irqfuzz(3, 10000, quick=False),
+]
