@@ -85,6 +85,7 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 	vm->vcpu[id] = v;
 	vm->lapics[id] = &v->lapic;
 	vm->vcpu_count = id + 1;
+	log_debug("vm %s: vCPU %u at %p on CPU %u", vm->name, id, (void *)v, cpu);
 	return 0;
 }
 

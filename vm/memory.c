@@ -185,8 +185,11 @@ static INIT int isolated_fill(struct vm *vm)
 	int err = frame_alloc_ram(vm->memory, OWNER_VM(vm->id), vm->extents, VM_EXTENTS,
 				  &vm->extent_count);
 
-	for (uint32_t i = 0; i < vm->extent_count && !err; i++)
+	for (uint32_t i = 0; i < vm->extent_count && !err; i++) {
+		log_debug("vm %s: RAM %#lx-%#lx", vm->name, vm->extents[i].base.v,
+			  vm->extents[i].base.v + vm->extents[i].size);
 		err = extent_map(vm, &vm->extents[i], &gpa);
+	}
 	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE) {
 		void *page =
 			guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);

@@ -15,6 +15,7 @@ from pagetables import LAYOUT, NX, PAGE, PS, P, U, W
 RESERVE = 16 << 20
 CPUS = 2
 LOOKS = 3
+LOOKS_SHARED = 16
 TRIES = 100
 ROUNDS = 5000
 LOOK_SECONDS = 0.1
@@ -33,7 +34,23 @@ class View:
             raise Failure("the log does not name the image's address and every CPU's CR3")
         self.roots = {int(n): int(root, 0) for n, root in roots.items()}
         pool = pagetables.find_pool(self.tables(0))
-        self.space = pagetables.Space(run.case.cpus, run.case.memory << 20, RESERVE, int(load.group(1), 0), pool)
+        isolated = {}
+        for name, start, end in re.findall(r"bulkhead: .*vm (\S+): RAM (0x[0-9a-f]+)-(0x[0-9a-f]+)", text):
+            isolated.setdefault(name, []).append((int(start, 0), int(end, 0)))
+        self.vcpus = {int(at, 0): name for name, at in
+                      re.findall(r"bulkhead: .*vm (\S+): vCPU \d+ at (0x[0-9a-f]+) on CPU \d+", text)}
+        if set(isolated) | {pagetables.SERVICE} != set(self.vcpus.values()) | {pagetables.SERVICE}:
+            raise Failure("the log does not name every VM's RAM and vCPUs")
+        self.space = pagetables.Space(run.case.cpus, run.case.memory << 20, RESERVE, int(load.group(1), 0), pool,
+                                      isolated)
+        self.space.current = {cpu: self.vm_on(cpu) for cpu in self.roots}
+
+    def vm_on(self, cpu):
+        """The VM whose vCPU CPU @cpu has loaded, or None."""
+        vcpu = pagetables.loaded(self.tables(cpu), cpu)
+        if vcpu and vcpu not in self.vcpus:
+            raise Failure("CPU %d has loaded 0x%x, which is no vCPU" % (cpu, vcpu))
+        return self.vcpus.get(vcpu)
 
     def tables(self, cpu):
         """CPU @cpu's tables as they are now."""
@@ -74,15 +91,28 @@ def demand_running(machine):
         raise Failure("a guest ended before it was looked at")
 
 
-def look(machine, run):
-    """Stops the machine some times and looks at all the tables."""
-    for _ in range(LOOKS):
+def look(machine, run, times=LOOKS):
+    """Stops the machine some times and looks at all the tables. Returns {VM: how many windows were seen on it}."""
+    seen_on = {}
+    for _ in range(times):
         machine.qmp("stop")
         demand_running(machine)
         view = View(machine, run)
         demand_none(view.problems() + view.host_problems())
+        for windows in pagetables.windows_in_use(view.tables(0).leaves()).values():
+            for leaf in windows:
+                owner = view.space.vm_of(leaf)
+                seen_on[owner] = seen_on.get(owner, 0) + 1
         machine.qmp("cont")
         time.sleep(LOOK_SECONDS)
+    return seen_on
+
+
+def demand_windows(seen_on, names):
+    """Rules for windows say nothing where none is open."""
+    for name in names:
+        if not seen_on.get(name):
+            raise Failure("no window onto VM %s was ever open: %s" % (name, seen_on))
 
 
 def guests_run(machine, run):
@@ -101,7 +131,13 @@ def guests_run(machine, run):
 
 def walk_bare(machine, run):
     guests_run(machine, run)
-    look(machine, run)
+    demand_windows(look(machine, run), ("service", "other"))
+
+
+def walk_shared(machine, run):
+    """Three VMs take turns on one CPU."""
+    guests_run(machine, run)
+    demand_windows(look(machine, run, LOOKS_SHARED), ("service", "one", "two"))
 
 
 def walk_linux(machine, run):
@@ -147,7 +183,7 @@ class Planter:
 
     def ram(self):
         """A frame of the service guest."""
-        start, end = max(self.space.guest, key=lambda r: r[1] - r[0])
+        start, end = max(self.space.rest, key=lambda r: r[1] - r[0])
         return (start + end) // 2 // PAGE * PAGE
 
     def text_writable(self):
@@ -206,6 +242,22 @@ class Planter:
         va = percpu(1, LAYOUT["PERCPU_WINDOWS"] + LAYOUT["WINDOW_COUNT"] - 1)
         return self.leaf(va, lambda e: self.space.pool | P | NX), va, "not onto a guest's RAM"
 
+    def window_of(self, cpu, owner):
+        """A window of CPU @cpu, which runs another VM, onto @owner's RAM."""
+        if self.space.current[cpu] == owner:
+            raise Failure("CPU %d runs VM %s itself" % (cpu, owner))
+        ranges = self.space.rest if owner == pagetables.SERVICE else self.space.isolated[owner]
+        start, end = max(ranges, key=lambda r: r[1] - r[0])
+        va = percpu(cpu, LAYOUT["PERCPU_WINDOWS"] + LAYOUT["WINDOW_COUNT"] - 1)
+        words = "which runs VM %s, onto VM %s" % (self.space.current[cpu], owner)
+        return self.leaf(va, lambda e: (start + end) // 2 // PAGE * PAGE | P | NX), va, words
+
+    def window_on_isolated(self):
+        return self.window_of(0, "other")
+
+    def window_on_service(self):
+        return self.window_of(1, pagetables.SERVICE)
+
     def window_executable(self):
         va = percpu(0, LAYOUT["PERCPU_WINDOWS"] + 1)
         return self.leaf(va, lambda e: self.ram() | P), va, ": executable"
@@ -219,7 +271,7 @@ class Planter:
         return self.leaf(va, lambda e: 0), va, ".text is not mapped"
 
 
-HELPERS = ("section", "leaf", "ram", "mmio_slot")
+HELPERS = ("section", "leaf", "ram", "mmio_slot", "window_of")
 PLANTS = [name for name in vars(Planter) if not name.startswith("_") and name not in HELPERS]
 
 
@@ -268,10 +320,18 @@ def two_guests(name):
     return bare(name, service("xstate", work), vm("xstate", work, name="other", cpus="1"), cpus=CPUS, timeout=90)
 
 
+def three_guests(name):
+    """Two isolated guests that share a CPU with the service guest."""
+    work = "rounds=%d" % ROUNDS
+    return bare(name, service("xstate", work), vm("xstate", work, name="one"), vm("xstate", work, name="two"),
+                timeout=90)
+
+
 ONLY_QEMU = {m: "Bochs has no monitor to look with" for m in ("bochs-svm", "bochs-vmx")}
 
 CASES = [
     seen(two_guests("pagetables"), walk_bare, left_out=ONLY_QEMU),
+    seen(three_guests("pagetables-shared"), walk_shared, left_out=ONLY_QEMU),
     seen(two_guests("pagetables-planted"), walk_planted, left_out=ONLY_QEMU,
          qemu_args=("-gdb", "unix:gdb,server=on,wait=off")),
     seen(cases_linux.linux("pagetables-linux", "serial-in", "bhbytes=1 bhmodules=none loglevel=7", cpus=CPUS),

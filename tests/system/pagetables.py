@@ -21,10 +21,11 @@ HIGH_HALF = 0xffff800000000000
 LOW_END = 1 << 47
 POOL_ALIGN = 2 << 20
 
+SERVICE = "service"
 VGA_START, VGA_END = 0xa0000, 0x100000  # a PC's hole below 1 MiB
 
 # Members of struct cpu (arch/percpu.h) and, in QEMU's host save area, of a VMCB (APM vol. 2, appendix B).
-CPU_SELF, CPU_INDEX, CPU_STACK_TOP, CPU_HOST_PA = 0, 8, 16, 56
+CPU_SELF, CPU_INDEX, CPU_STACK_TOP, CPU_LOADED, CPU_HOST_PA = 0, 8, 16, 32, 56
 SAVED_EFER, SAVED_CR4, SAVED_CR3, SAVED_CR0 = 0x4d0, 0x548, 0x550, 0x558
 CR0_WP, EFER_NXE, CR4_SMEP, CR4_SMAP = 1 << 16, 1 << 11, 1 << 20, 1 << 21
 
@@ -148,7 +149,8 @@ def image_sections():
 class Space:
     """One machine's memory as the rules see it: whose frame is what."""
 
-    def __init__(self, cpus, memory, reserve, load, pool):
+    def __init__(self, cpus, memory, reserve, load, pool, isolated):
+        """@isolated: {VM: its RAM as [(start, end)]}. What nobody has is the service guest's."""
         self.cpus, self.reserve = cpus, reserve
         self.sections = image_sections()
         self.start = min(s.start for s in self.sections)
@@ -158,7 +160,16 @@ class Space:
         self.image_end = load + max(s.end for s in self.kept) - self.start
         self.own = [(load, self.image_end), (pool, pool + reserve)]
         self.guest = carve([(0, VGA_START), (VGA_END, memory)], self.own)
-        self.ram = [(0, VGA_START), (VGA_END, memory)]
+        self.isolated = isolated
+        self.rest = carve(self.guest, [r for ranges in isolated.values() for r in ranges])
+        self.current = {}  # CPU: the VM whose vCPU is loaded there, or None
+
+    def vm_of(self, leaf):
+        """Whose RAM is the page? None: nobody's."""
+        owners = [name for name, ranges in self.isolated.items() if leaf.meets(ranges)]
+        if leaf.meets(self.rest):
+            owners.append(SERVICE)
+        return owners[0] if len(owners) == 1 else None
 
 
 def carve(ranges, holes):
@@ -224,8 +235,11 @@ def in_percpu(leaf, space):
         if not leaf.meets([(space.pool, space.pool + space.reserve)]):
             yield "not the pool's frame"
     elif page in windows:
-        if not leaf.meets(space.guest):
+        owner, current = space.vm_of(leaf), space.current.get(cpu)
+        if not owner:
             yield "window of CPU %d, not onto a guest's RAM" % cpu
+        elif current and owner != current:
+            yield "window of CPU %d, which runs VM %s, onto VM %s" % (cpu, current, owner)
     elif page == LAYOUT["PERCPU_DEVICE"]:
         if leaf.meets(space.own):
             yield "device window of CPU %d, onto the hypervisor" % cpu
@@ -283,6 +297,25 @@ def missing(leaves, space):
         yield "0x%x: %d KiB of the pool's %d are mapped" % (start, seen >> 10, space.reserve >> 10)
 
 
+def windows_in_use(leaves):
+    """{CPU: the leaves of its guest windows}"""
+    used = {}
+    for leaf in leaves:
+        if leaf.within(LAYOUT["PERCPU_VA"], 128 << 30):
+            cpu, offset = divmod(leaf.va - LAYOUT["PERCPU_VA"], LAYOUT["PERCPU_STRIDE"])
+            if offset // PAGE in percpu_pages()[1]:
+                used.setdefault(cpu, []).append(leaf)
+    return used
+
+
+def mixed(leaves, space):
+    """Between two VMs a CPU has none loaded; its windows are of one VM even then."""
+    for cpu, windows in windows_in_use(leaves).items():
+        owners = sorted({str(space.vm_of(leaf)) for leaf in windows})
+        if len(owners) > 1:
+            yield "0x%x: windows of CPU %d show several VMs: %s" % (windows[0].va, cpu, ", ".join(owners))
+
+
 def problems(tables, space):
     """Every rule that the tables break, as lines that begin with the page's address."""
     leaves = tables.leaves()
@@ -299,11 +332,11 @@ def problems(tables, space):
         found += ["0x%x -> 0x%x: %s" % (leaf.va, leaf.pa, word) for word in words]
     inside = (space.pool, space.pool + space.reserve)
     found += ["table at 0x%x: not in the pool" % pa for pa in tables.read if not inside[0] <= pa < inside[1]]
-    return found + list(missing(leaves, space))
+    return found + list(mixed(leaves, space)) + list(missing(leaves, space))
 
 
-def host_state(tables, cpu):
-    """CR0, CR3, CR4 and EFER that CPU @cpu goes back to at its guest's next exit; None before its first entry."""
+def cpu_page(tables, cpu):
+    """CPU @cpu's struct cpu."""
     va = LAYOUT["PERCPU_VA"] + cpu * LAYOUT["PERCPU_STRIDE"] + LAYOUT["PERCPU_CPU"] * PAGE
     data = tables.memory(tables.path(va)[-1][1] & ADDRESS, PAGE)
     itself, index = struct.unpack_from("<QI", data, CPU_SELF)
@@ -311,6 +344,17 @@ def host_state(tables, cpu):
     stack = va + (LAYOUT["PERCPU_STACK"] + LAYOUT["PERCPU_STACK_PAGES"] - LAYOUT["PERCPU_CPU"]) * PAGE
     if (itself, index, top) != (va, cpu, stack):
         raise Failure("CPU %d's struct cpu is not where or as arch/percpu.h says" % cpu)
+    return data
+
+
+def loaded(tables, cpu):
+    """Address of the vCPU that CPU @cpu has in its registers; 0: none."""
+    return struct.unpack_from("<Q", cpu_page(tables, cpu), CPU_LOADED)[0]
+
+
+def host_state(tables, cpu):
+    """CR0, CR3, CR4 and EFER that CPU @cpu goes back to at its guest's next exit; None before its first entry."""
+    data = cpu_page(tables, cpu)
     area = tables.memory(struct.unpack_from("<Q", data, CPU_HOST_PA)[0], PAGE)
     cr3, = struct.unpack_from("<Q", area, SAVED_CR3)
     if not cr3:
