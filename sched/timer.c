@@ -4,6 +4,7 @@
 #include "sched/timer.h"
 #include "arch/cpu.h"
 #include "arch/lapic.h"
+#include "arch/panic.h"
 #include "arch/percpu.h"
 #include "sched/sched.h"
 
@@ -105,7 +106,8 @@ void timer_set(struct timer *t, uint64_t deadline)
 	if (t->cpu == cpu) {
 		heap_up(h, t->heap_index);
 		heap_down(h, t->heap_index);
-	} else if (h->count < TIMERS_MAX) {
+	} else {
+		ASSERT(h->count < TIMERS_MAX);
 		t->cpu = cpu;
 		heap_put(h, h->count++, t);
 		heap_up(h, t->heap_index);

@@ -8,8 +8,13 @@
 #include "lib/timer.h"
 #include "lib/types.h"
 
-/* Enough for every VM's PIT and every vCPU's LAPIC timer on one CPU. */
-#define TIMERS_MAX 192
+/*
+ * Timers that can be armed on one CPU at a time: its slice, its vCPUs' local APICs, which only it arms, and each VM's
+ * PIT and UART, which any CPU may arm. Admission refuses a configuration that could need more.
+ */
+#define TIMERS_MAX 256
+#define TIMERS_CPU 1
+#define TIMERS_VM  2
 
 struct timer_heap {
 	struct lock lock;

@@ -3,6 +3,7 @@
 
 #include "vm/admit.h"
 #include "lib/string.h"
+#include "sched/timer.h"
 
 /* An admission in progress. */
 struct admission {
@@ -107,6 +108,42 @@ static void rule_cpus(struct admission *a, const struct config_vm *vm)
 			     a->m->cpus ? a->m->cpus - 1 : 0);
 	}
 }
+
+static uint32_t vcpus_on(const struct config_vm *vm, uint32_t cpu)
+{
+	uint32_t n = 0;
+
+	if (vm->cpus_all)
+		return 1;
+	for (uint32_t i = 0; i < vm->vcpu_count; i++)
+		n += vm->vcpu_cpu[i] == cpu;
+	return n;
+}
+
+/* Every timer that could be armed on a CPU must find room there. */
+static void rule_timers(struct admission *a)
+{
+	uint32_t most = TIMERS_MAX - TIMERS_CPU - TIMERS_VM * a->c->vm_count;
+
+	for (uint32_t cpu = 0; cpu < a->m->cpus; cpu++) {
+		uint32_t sum = 0;
+
+		for (uint32_t i = 0; i < a->c->vm_count; i++) {
+			const struct config_vm *vm = &a->c->vms[i];
+			uint32_t n = vcpus_on(vm, cpu);
+
+			if (sum <= most && sum + n > most)
+				config_error(
+					a->rep, vm->at[VM_CPUS], vm->name,
+					(uint32_t)strlen(vm->name),
+					"too many vCPUs on CPU %u: with %u VM(s), one CPU runs at most %u",
+					cpu, a->c->vm_count, most);
+			sum += n;
+		}
+	}
+}
+
+_Static_assert(TIMERS_MAX > TIMERS_CPU + TIMERS_VM * CONFIG_VMS, "every CPU can run a vCPU");
 
 /* Check one module and add its size to @sum (saturating). */
 static void rule_image(struct admission *a, const struct config_image *image, uint64_t *sum)
@@ -236,6 +273,7 @@ int admit(const struct config *c, const struct machine *m, struct config_report 
 		rule_cpus(&a, &c->vms[i]);
 		rule_images(&a, &c->vms[i]);
 	}
+	rule_timers(&a);
 	rule_memory(&a);
 	return rep->count == before ? 0 : -EINVAL;
 }

@@ -167,8 +167,12 @@ static INIT int vm_fill(struct vm *vm, const struct build_input *in)
 			log_error("vm %s: CPU %u does not run; left out", vm->name, cpu);
 			continue;
 		}
-		if (id == VM_VCPUS)
+		if (id == VM_VCPUS) {
+			log_warn(
+				"vm %s: a VM has at most %u vCPUs; it does not get CPU %u and those behind it",
+				vm->name, VM_VCPUS, cpu);
 			break;
+		}
 		err = vcpu_make(vm, id++, cpu);
 	}
 	if (!err && !vm->vcpu_count)

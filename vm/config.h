@@ -9,7 +9,7 @@
 
 #define CONFIG_VMS	   64
 #define CONFIG_CPUS	   256	/* indexes in MADT order */
-#define CONFIG_VCPUS	   256	/* of one VM */
+#define CONFIG_VCPUS	   64	/* of one VM */
 #define CONFIG_NAME	   32	/* of a VM or a region, with its NUL */
 #define CONFIG_MODULE_NAME 64	/* with its NUL */
 #define CONFIG_CMDLINE	   2048 /* with its NUL */

@@ -18,7 +18,7 @@
 #include "vdev/vuart.h"
 #include "vm/config.h"
 
-#define VM_VCPUS	  64
+#define VM_VCPUS	  CONFIG_VCPUS
 #define VM_PORTS	  40 /* port ranges of one VM */
 #define VM_MMIO		  80 /* MMIO ranges of one VM */
 #define VM_EXTENTS	  64 /* pieces of RAM of one VM */

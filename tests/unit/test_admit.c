@@ -96,6 +96,33 @@ static void test_system(void **state)
 			    "2:9:service:there is no VM of this name\n");
 }
 
+/* As many VMs as there can be, all but the last with 2 vCPUs on CPU 0. */
+static const char *crowd(const char *last)
+{
+	static char text[CONFIG_VMS * 96];
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < CONFIG_VMS; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "[vm g%u]\ncpus = %s\nmemory = 8M\nkernel = linux\n", i,
+					 i + 1 < CONFIG_VMS ? "0,0" : last);
+	return text;
+}
+
+static void test_crowded(void **state)
+{
+	static const struct mem_range plenty = {.size = 64 * GIB, .type = MEM_RAM};
+
+	(void)state;
+	machine.ranges = &plenty;
+	machine.range_count = 1;
+	/* 256 timers: the slice's, 2 of each of 64 VMs, and so those of 127 vCPUs */
+	assert_string_equal(result(crowd("0")), "");
+	assert_string_equal(
+		result(crowd("0,1,0,2")),
+		"254:8:g63:too many vCPUs on CPU 0: with 64 VM(s), one CPU runs at most 127\n");
+}
+
 static void test_roles(void **state)
 {
 	(void)state;
@@ -213,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_fits, new_machine),
 		cmocka_unit_test_setup(test_system, new_machine),
+		cmocka_unit_test_setup(test_crowded, new_machine),
 		cmocka_unit_test_setup(test_roles, new_machine),
 		cmocka_unit_test_setup(test_complete, new_machine),
 		cmocka_unit_test_setup(test_not_supported, new_machine),

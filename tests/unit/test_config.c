@@ -195,10 +195,11 @@ static void test_cpus(void **state)
 	good("[vm a]\ncpus = all\n");
 	assert_int_equal(config_vcpus(&config.vms[0], 64), 64);
 	assert_int_equal(config_vcpu_cpu(&config.vms[0], 5), 5);
-	good("[vm a]\ncpus = 0-255\n");
-	assert_int_equal(config.vms[0].vcpu_count, 256);
+	good("[vm a]\ncpus = 192-255\n");
+	assert_int_equal(config.vms[0].vcpu_count, 64);
 	assert_int_equal(config.vms[0].cpus[3], ~0ULL);
-	bad("[vm a]\ncpus = 0-255,7\n", "2:14:7:more than 256 vCPUs");
+	bad("[vm a]\ncpus = 0-63,7\n", "2:13:7:more than 64 vCPUs");
+	bad("[vm a]\ncpus = 0-64\n", "2:8:0-64:more than 64 vCPUs");
 	bad("[vm a]\ncpus = 3-1\n", "2:8:3-1:backwards");
 	bad("[vm a]\ncpus = 0,,1\n", "2:10::not a number");
 	bad("[vm a]\ncpus = 0-\n", "2:10::not a number");
