@@ -172,7 +172,10 @@ static inline void irq_take_pending(void)
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-/* Sleep until an interrupt, take it, go on with interrupts off. No wake-up is lost: STI's shadow covers HLT. */
+/*
+ * Sleep until an interrupt, take it, go on with interrupts off. No interrupt is slept over: STI's shadow covers HLT.
+ * An NMI's request may be: where that matters, cpu_sleep (arch/trap.h) is to be used.
+ */
 static inline void irq_wait(void)
 {
 	__asm__ volatile("sti; hlt; cli" : : : "memory");

@@ -1,6 +1,8 @@
 ; SPDX-License-Identifier: BSD-2-Clause
 ; Interrupt and exception entry: 256 stubs that save the registers as struct trap_frame and call trap_handle.
 
+CPU_REQUESTS equ 24		; offset of struct cpu's requests, checked in trap.c
+
 extern trap_handle
 
 section .text
@@ -76,6 +78,28 @@ stack_switch:
 	call rdi
 	ud2
 
+; void cpu_sleep(void): see arch/trap.h.
+; A request that was there is seen by the look. One that an NMI or #MC leaves between the look and the end of HLT: the
+; handler returns to .awake, by the table below, or it ended HLT itself. Interrupts stay pending up to HLT (STI's shadow).
+global cpu_sleep
+cpu_sleep:
+	cmp qword [gs:CPU_REQUESTS], 0
+.looked:
+	jne .awake
+.open:
+	sti
+.halt:
+	hlt
+.awake:
+	cli
+	ret
+
+section .redirect progbits alloc noexec nowrite align=8
+	dq cpu_sleep.looked, cpu_sleep.awake
+	dq cpu_sleep.open, cpu_sleep.awake
+	dq cpu_sleep.halt, cpu_sleep.awake
+
+section .text
 ; int msr_read_safe(uint32_t msr, uint64_t *value): EDI = msr, RSI = value
 global msr_read_safe
 msr_read_safe:

@@ -24,7 +24,9 @@ struct fixup {
 };
 
 extern const uint8_t trap_stubs[];
-extern const struct fixup fixup_start[], fixup_end[];
+/* Instructions that may fault (#GP); instructions that an NMI or #MC must not return to. */
+extern const struct fixup fixup_start[], fixup_end[], redirect_start[], redirect_end[];
+_Static_assert(offsetof(struct cpu, requests) == 24, "trap.asm and vmx/entry.asm read it at GS:24");
 
 static struct idt_gate idt[256] ALIGNED(16);
 
@@ -61,9 +63,9 @@ void trap_use_ist(void)
 	idt[EXC_MC].ist = 3;
 }
 
-static bool fixup_apply(struct trap_frame *f)
+static bool fixup_apply(struct trap_frame *f, const struct fixup *x, const struct fixup *end)
 {
-	for (const struct fixup *x = fixup_start; x < fixup_end; x++) {
+	for (; x < end; x++) {
 		if (x->insn == f->rip) {
 			f->rip = x->landing;
 			return true;
@@ -74,7 +76,18 @@ static bool fixup_apply(struct trap_frame *f)
 
 void trap_handle(struct trap_frame *f);
 
-/* Called by trap_common, interrupts off. NMI and #MC only leave a flag: whoever enters a guest next looks at it. */
+/*
+ * NMI and #MC only leave a flag: whoever enters a guest, or sleeps, looks at it just before. One that came between that
+ * look and the entry or HLT does not go back there. Only the instructions of .redirect are meant: a safe MSR access
+ * that is interrupted has not faulted.
+ */
+static void request_leave(struct trap_frame *f, uint64_t request)
+{
+	atomic_or_u64(&this_cpu()->requests, request);
+	fixup_apply(f, redirect_start, redirect_end);
+}
+
+/* Called by trap_common, interrupts off. */
 void trap_handle(struct trap_frame *f)
 {
 	if (f->vector >= 32) {
@@ -82,16 +95,14 @@ void trap_handle(struct trap_frame *f)
 		return;
 	}
 	if (f->vector == EXC_NMI) {
-		atomic_or_u64(&this_cpu()->requests, CPU_REQ_NMI);
-		fixup_apply(f); /* it came between the last look at the requests and the entry */
+		request_leave(f, CPU_REQ_NMI);
 		return;
 	}
 	if (f->vector == EXC_MC) {
-		atomic_or_u64(&this_cpu()->requests, CPU_REQ_MCE);
-		fixup_apply(f);
+		request_leave(f, CPU_REQ_MCE);
 		return;
 	}
-	if (f->vector == EXC_GP && fixup_apply(f))
+	if (f->vector == EXC_GP && fixup_apply(f, fixup_start, fixup_end))
 		return;
 	/* Bochs raises here the single-step trap of a guest whose instruction was intercepted. We never step ourselves. */
 	if (f->vector == EXC_DB && !(f->rflags & RFLAGS_TF))

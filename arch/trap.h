@@ -21,6 +21,12 @@ void trap_load(void);
 /* Give NMI, #DF and #MC their own stacks; when every CPU that runs has a TSS. */
 void trap_use_ist(void);
 
+/*
+ * Sleep until an interrupt, take it, go on with interrupts off; not at all while this CPU has requests. Those that NMI
+ * and #MC handlers leave are not slept over, whenever they come. arch/trap.asm
+ */
+void cpu_sleep(void);
+
 NORETURN void stack_switch(void (*fn)(void), void *top);
 
 #endif

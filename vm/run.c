@@ -128,8 +128,7 @@ void cpu_run(void)
 		e = sched_pick();
 		if (!e) {
 			vcpu_idle(cpu);
-			if (!atomic_load_u64(&cpu->requests))
-				irq_wait();
+			cpu_sleep();
 			continue;
 		}
 		v = container_of(e, struct vcpu, entity);

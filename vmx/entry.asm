@@ -11,7 +11,7 @@ section .text
 ; RDI = gpr[16] by encoding number, SIL = VMRESUME rather than VMLAUNCH. Interrupts are off.
 ;
 ; RSP, RIP and RFLAGS are switched by the processor (SDM vol. 3, 27.3.2.3, 28.5.3). An NMI that comes before the look
-; at the requests is seen there; one that comes between it and the entry returns to .requested, by the fixup table; one
+; at the requests is seen there; one that comes between it and the entry returns to .requested, by the table .redirect; one
 ; that comes later exits (NMI exiting).
 global vmx_enter
 global vmx_exit_entry
@@ -102,7 +102,7 @@ registers_host:
 	pop rbx
 	ret
 
-section .fixup progbits alloc noexec nowrite align=8
+section .redirect progbits alloc noexec nowrite align=8
 	dq vmx_enter.resume_branch, vmx_enter.requested
 	dq vmx_enter.resume, vmx_enter.requested
 	dq vmx_enter.launch_branch, vmx_enter.requested

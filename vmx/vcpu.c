@@ -11,7 +11,6 @@
 #define LINK_NONE     UINT64_MAX /* 25.4.2: no VMCS shadowing */
 #define SLICES_PER_MS 4		 /* of vmx_quirk_if0 */
 
-_Static_assert(offsetof(struct cpu, requests) == 24, "entry.asm reads it at GS:24");
 _Static_assert(sizeof(struct vmx_own) <= PAGE_SIZE, "struct vmx_own has one frame");
 
 /*
