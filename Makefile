@@ -183,7 +183,7 @@ run: deps
 
 # ----------------------------------------------------------------------------------------- test
 
-.PHONY: unit fuzz-smoke system test check bench
+.PHONY: unit fuzz-smoke system system-all test test-all check bench
 unit:
 	@$(MAKE) $(PARALLEL) --keep-going unit-programs || true
 	@tools/hosttests unit $(UNIT_BINS)
@@ -200,9 +200,18 @@ system:
 	@$(MAKE) $(PARALLEL) $(BUILD)/bulkhead guests service
 	@tests/system/run
 
+# The rows that take minutes too: several hours on two processors.
+system-all:
+	@$(MAKE) $(PARALLEL) $(BUILD)/bulkhead guests service
+	@tests/system/run --all
+
 test: deps
 	@$(MAKE) $(PARALLEL) fetch
 	@tools/tally unit fuzz-smoke system
+
+test-all: deps
+	@$(MAKE) $(PARALLEL) fetch
+	@tools/tally unit fuzz-smoke system-all
 
 check:
 	@tools/check
@@ -220,7 +229,8 @@ distclean:
 help:
 	@echo "make             the hypervisor: $(BUILD)/bulkhead"
 	@echo "make run         a Linux shell under Bulkhead under QEMU, on this terminal"
-	@echo "make test        every test; installs and fetches what is missing"
+	@echo "make test        the tests that do not take minutes each; installs and fetches what is missing"
+	@echo "make test-all    every test, the slow ones on Bochs too"
 	@echo "make iso         $(BUILD)/bulkhead.iso, for BIOS, UEFI and USB sticks"
 	@echo "make deps        install the Debian packages that are missing (as root or through sudo)"
 	@echo "make fetch       download what the service guest is made of (the only step with a network)"

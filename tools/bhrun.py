@@ -64,7 +64,7 @@ ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
 {disk}ata1-master: type=cdrom, path="{iso}", status=inserted
 boot: cdrom
 com1: enabled=1, mode=term, dev={terminal}
-e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=null, ethdev=eth0
+e1000: card=0, enabled=1, mac=52:54:00:12:34:56, {net}
 clock: sync=none, time0=1767225600, rtc_sync=0
 log: bochs.log
 logprefix: %t%e%d
@@ -98,6 +98,7 @@ class Setup:
     qemu_args: tuple = ()
     bochs_model: str = ""
     bochs_ips: int = BOCHS_IPS
+    bochs_tftp: str = ""  # a folder: the card is on a user network whose TFTP server offers it; else on none
     bad_msrs: bool = True  # bochs: unknown MSRs read as zero instead of #GP
     disk: str = ""  # a raw image: AHCI's first disk on qemu, the first IDE disk on bochs
     reboot: bool = False  # may the machine reset and go on? else a reset ends the run
@@ -370,10 +371,13 @@ class Machine:
         disk = ""
         if s.disk:
             disk = 'ata0-master: type=disk, mode=flat, path="%s"\n' % os.path.abspath(s.disk)
+        net = "ethmod=null, ethdev=eth0"
+        if s.bochs_tftp:
+            net = "ethmod=slirp, ethdev=" + os.path.abspath(s.bochs_tftp)
         text = BOCHS_RC.format(
             model=s.bochs_model or BOCHS_MODELS[s.machine], cpus=s.cpus, ips=s.bochs_ips,
             bad_msrs=int(s.bad_msrs), memory=s.memory, host=min(s.memory, BOCHS_HOST_MAX), disk=disk,
-            iso=self.iso, terminal=terminal)
+            iso=self.iso, terminal=terminal, net=net)
         with open(os.path.join(self.work, "bochsrc"), "w", encoding="utf-8") as f:
             f.write(text)
         with open(os.path.join(self.work, "debugger"), "w", encoding="ascii") as f:

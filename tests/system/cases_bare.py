@@ -90,7 +90,7 @@ ONLY_QEMU = {m: "Bochs 2.7 is built for at most 8 processors" for m in BEDS[1:]}
 
 CASES = [
     bare("hello", vm("hello"), expect=(r"^hello from a bare guest", r"vm hello: exit 0")),
-    bare("hello-value", vm("hello", "value=42"), machines=("qemu-svm",), code=bhrun.GUEST_EXIT,
+    bare("hello-value", vm("hello", "value=42"), code=bhrun.GUEST_EXIT,
          expect=(r"vm hello: exit 42",)),
     cpus(1),
     cpus(2),
@@ -108,8 +108,7 @@ CASES = [
     tried("timers"),
     tried("chips"),
     tried("mmio"),
-    xstate("xstate", machines=("qemu-svm",)),
-    xstate("xstate-bochs", machines=BEDS[1:], quick=False),
+    xstate("xstate", slow=BEDS[1:]),
     bare("xstate-vms", vm("xstate", "rounds=2500", "one"), vm("xstate", "rounds=2500", "two"),
          expect=(r"one\| xstate: .* 0 wrong", r"two\| xstate: .* 0 wrong", r"vm one: exit 0", r"vm two: exit 0")),
 ]

@@ -24,6 +24,8 @@ debug-exit = 0xf4
 {vm}
 """
 
+NO_MONITOR = {m: "Bochs has no monitor to read the screen with" for m in bhrun.MACHINES if m != "qemu-svm"}
+
 TEXT_MEMORY, TEXT_COLUMNS, TEXT_ROWS = 0xb8000, 80, 25
 
 
@@ -82,6 +84,7 @@ def refusal(name, sentence, system="", vm="", modules=HELLO, reboots=False, **re
     """A row: refused with @sentence."""
     rest.setdefault("timeout", 60)
     config = rest.pop("config", SYSTEM).replace("{system}", system).replace("{vm}", vm)
+    rest.setdefault("left_out", NO_MONITOR)
     script = says(sentence, reboots, rest.get("firmware", "bios"))
     return Case("refuse-" + name, config, modules, code=bhrun.REFUSED, script=script, **rest)
 

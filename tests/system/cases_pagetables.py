@@ -335,5 +335,5 @@ CASES = [
     seen(two_guests("pagetables-planted"), walk_planted, left_out=ONLY_QEMU,
          qemu_args=("-gdb", "unix:gdb,server=on,wait=off")),
     seen(cases_linux.linux("pagetables-linux", "serial-in", "bhbytes=1 bhmodules=none loglevel=7", cpus=CPUS),
-         walk_linux, quick=False),
+         walk_linux, quick=False, left_out=ONLY_QEMU),
 ]

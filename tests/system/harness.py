@@ -30,6 +30,7 @@ class Case:
     left_out: dict = dataclasses.field(default_factory=dict)  # machine: why it is not in @machines
     expected_failure: dict = dataclasses.field(default_factory=dict)  # machine: why it fails there
     quick: bool = True  # part of make test; else only of --all
+    slow: tuple = ()  # machines where it is not quick
     skip: str = ""  # why it is not run at all now
     cpus: int = 1
     memory: int = 512  # MiB
@@ -37,7 +38,7 @@ class Case:
     icount: bool = False
     append: str = ""  # words on the hypervisor's command line
     qemu_args: tuple = ()  # {work} is the case's folder
-    bochs: dict = dataclasses.field(default_factory=dict)  # bochs_model, bochs_ips, bad_msrs of the Setup
+    bochs: dict = dataclasses.field(default_factory=dict)  # bochs_model, bochs_ips, bad_msrs, bochs_tftp of the Setup
     disk: int = 0  # MiB of an empty disk on AHCI (IDE on Bochs)
     reboot: bool = False  # the machine may reset and go on
     timeout: int = 120  # seconds on QEMU; Bochs is given BOCHS_PATIENCE times as much
@@ -91,7 +92,19 @@ def cases():
     doubles = {n for n in names if names.count(n) > 1}
     if doubles:
         raise SystemExit("tests/system: two cases have the same name: " + ", ".join(sorted(doubles)))
+    faults = [fault for case in table for fault in machine_faults(case)]
+    if faults:
+        raise SystemExit("tests/system: " + "\n".join(faults))
     return table
+
+
+def machine_faults(case):
+    """Each row runs on every machine, or says why it is left out of one."""
+    for machine in bhrun.MACHINES:
+        if machine not in case.machines and not case.left_out.get(machine):
+            yield "%s: neither runs on %s nor says in left_out why not" % (case.name, machine)
+        if machine in case.machines and machine in case.left_out:
+            yield "%s: runs on %s, which left_out names" % (case.name, machine)
 
 
 def fill(text, words):
@@ -116,7 +129,8 @@ def setup_of(run):
             f.truncate(case.disk << 20)
     return bhrun.Setup("qemu-svm" if machine == BARE else machine, case.cpus, case.memory, case.firmware,
                        case.icount, args, disk=disk, reboot=case.reboot, direct=direct,
-                       **(case.bochs if bochs else {}))
+                       **({k: fill(v, run.words) if isinstance(v, str) else v for k, v in case.bochs.items()}
+                          if bochs else {}))
 
 
 def make_image(run):
