@@ -335,7 +335,9 @@ class Machine:
 
     def qemu_command(self):
         s = self.setup
-        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg",
+        # One thread: with a thread per CPU, QEMU 7.2 lets a CPU use its old TLB with the new memory map
+        # when another CPU moves a PCI BAR. Register writes are lost then, or QEMU dies.
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=single",
                    "-cpu", "max,-rdrand" if s.icount else "max",
                    "-smp", str(s.cpus), "-m", str(s.memory), "-display", "none",
                    "-monitor", "none", "-qmp", "unix:qmp,server=on,wait=off",
