@@ -16,7 +16,7 @@
 #define LPC_PMBASE	0x40 /* of device 31, function 0 (ICH9 data sheet, 13.1.13) */
 #define LPC_PMBASE_MASK 0xff80
 #define VENDOR_INTEL	0x8086
-#define CLASS_LPC	0x0100 /* interface 0, subclass ISA bridge in the upper byte */
+#define CLASS_ISA	0x0601 /* bridge, to ISA */
 #define PARK_WAIT_MS	100
 
 static struct vpower filter;
@@ -36,7 +36,7 @@ static INIT uint16_t tco_base(void)
 	uint32_t pmbase;
 
 	if (pci_read(bdf, PCI_VENDOR, 2) != VENDOR_INTEL ||
-	    pci_read(bdf, PCI_CLASS, 2) != CLASS_LPC)
+	    pci_read(bdf, PCI_CLASS + 1, 2) != CLASS_ISA)
 		return 0;
 	pmbase = pci_read(bdf, LPC_PMBASE, 4);
 	return pmbase & 1 ? (uint16_t)((pmbase & LPC_PMBASE_MASK) + TCO_OFFSET) : 0;

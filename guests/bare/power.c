@@ -3,7 +3,9 @@
 
 #include "lib/acpi.h"
 #include "lib/apic.h"
+#include "lib/clock.h"
 #include "lib/guest.h"
+#include "lib/pci.h"
 #include "lib/smp.h"
 #include "lib/x86.h"
 
@@ -36,6 +38,20 @@ enum { TYPE_S5 = 0, TYPE_S3 = 1 };
 #define PORT_CF9	 0xcf9
 #define CF9_PREPARE	 0x02
 #define CF9_RESET	 0x06
+
+/* The ICH9's watchdog (data sheet, 13.1.13, 13.1.35, 10.1.45 and 13.9) */
+#define LPC	      0x00f8 /* device 31 of bus 0 */
+#define LPC_PMBASE    0x40
+#define LPC_RCBA      0xf0
+#define RCBA_GCS      0x3410
+#define GCS_NO_REBOOT BIT(5)
+#define TCO_OFFSET    0x60
+#define TCO_RLD	      0x00
+#define TCO1_CNT      0x08
+#define TCO1_TMR_HLT  BIT(11)
+#define TCO_TMR	      0x12
+#define TCO_TICKS     4 /* of 0.6 s each, counted down twice */
+#define TCO_WAIT_NS   7000000000ULL
 
 static const uint8_t *fadt;
 
@@ -127,6 +143,40 @@ static void way_triple(void)
 	__asm__ volatile("lidt %0; int3" : : "m"(no_idt) : "memory");
 }
 
+/* Two time-outs in a row reset the machine. */
+static void way_tco(void)
+{
+	uint32_t rcba = pci_read(LPC, LPC_RCBA, 4);
+	uint16_t tco = (uint16_t)((pci_read(LPC, LPC_PMBASE, 4) & 0xff80) + TCO_OFFSET);
+	uint64_t end;
+
+	if (rcba & 1)
+		*(volatile uint32_t *)(uint64_t)((rcba & ~1U) + RCBA_GCS) &=
+			(uint32_t)~GCS_NO_REBOOT;
+	out16((uint16_t)(tco + TCO_TMR), TCO_TICKS);
+	out16((uint16_t)(tco + TCO_RLD), 1);
+	out16((uint16_t)(tco + TCO1_CNT),
+	      in16((uint16_t)(tco + TCO1_CNT)) & (uint16_t)~TCO1_TMR_HLT);
+	if (!clock_start())
+		return;
+	for (end = clock_ns() + TCO_WAIT_NS; clock_ns() < end;)
+		pause();
+	print("power: the watchdog has not barked\n");
+	guest_exit(0);
+}
+
+/* The same registers by accesses that only touch them. */
+static void way_wide(void)
+{
+	out16(PORT_92 - 1, PORT_92_RESET << 8);
+	out16(KBD_COMMAND - 1, KBD_RESET << 8);
+	out32(KBD_COMMAND - 3, (uint32_t)KBD_RESET << 24);
+	out16(PORT_CF9 - 1, CF9_RESET << 8);
+	out32(PORT_CF9 - 1, CF9_RESET << 8);
+	out8((uint16_t)(pm1_control() + 1), PM1_SLP_EN >> 8);
+	out32(pm1_control(), PM1_SLP_EN);
+}
+
 static const struct {
 	const char *name;
 	void (*go)(void);
@@ -139,6 +189,8 @@ static const struct {
 	{"kbd-output", way_kbd_output},
 	{"port92",	   way_port92    },
 	{"triple",	   way_triple    },
+	{"tco",	way_tco       },
+	{"wide",	 way_wide	 },
 };
 
 /* What the others do meanwhile: nothing that exits. */

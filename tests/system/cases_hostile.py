@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests that do their worst, beside one that minds its own business and must not notice (guests/bare/witness.c)."""
 
+import dataclasses
 import re
 import time
 
+import cases_power
 import messages
-from cases_bare import GUESTS, bare, section, service
-from harness import Failure
+from cases_bare import BEDS, bare, section, service
+from harness import Failure, bhrun
 
-ONLY_QEMU = {m: "Bochs has no monitor to look with, and no such devices" for m in ("bochs-svm", "bochs-vmx")}
+ONLY_QEMU = {m: "Bochs has no monitor to look with, and no such devices" for m in BEDS[1:]}
+QEMU, BOCHS = BEDS[:1], BEDS[1:]
 LOOK_SECONDS = 0.2
 DEVICES = ("-device", "virtio-net-pci,netdev=net0", "-netdev", "user,id=net0",
            "-device", "e1000e,netdev=net1", "-netdev", "user,id=net1",
@@ -56,15 +59,56 @@ def irqfuzz(seed, rounds, **rest):
     expect = (r"^irqfuzz: %d rounds, [1-9]\d+ interrupts" % rounds, r"vm service: exit 0")
     return bare("irqfuzz-%d" % seed, service("irqfuzz", "rounds=%d seed=%d" % (rounds, seed), cpus="0,1"),
                 witness("same", "1", seconds), witness("other", "2", seconds), cpus=3, timeout=60 + 2 * seconds,
-                machines=("qemu-svm",), left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
+                machines=QEMU, left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
                 expect=expect + undisturbed("same", "other"), **rest)
 
 
+# ------------------------------------------------------------------- the machine's power, without having it
+
+
+def power(how, end, code=bhrun.GUEST_STOPPED, seconds=2, bochs=BOCHS, **rest):
+    """Rows: a service guest tries to switch the machine off or to reset it. It ends alone, as @end says. (What it
+    prints is not asked for: its console is the machine's, and the others' lines cut through it.)"""
+    later = tuple(r"(?s)vm service: %s.*" % end + u for u in undisturbed("same", "other"))
+    row = bare("hostile-power-" + how, service("power", "how=" + how, cpus="0"), witness("same", "0", seconds),
+               witness("other", "1", seconds), cpus=2, code=code, expect=later,
+               forbid=(r"bulkhead: \[.*info: (power off|reboot)$",), machines=QEMU, **rest)
+    rows = [row]
+    if bochs:
+        rows.append(dataclasses.replace(row, name=row.name + "-bochs", machines=bochs, quick=False, left_out={}))
+    return rows
+
+
+def reset(how):
+    return r"reset by %s.*vm service: stopped: it reset itself, and has no power over the machine; vCPU 0, RIP 0x" % (
+        cases_power.NAMES[how])
+
+
+def power_of_another(how):
+    """A row: that the machine's power is some other VM's does not make it this one's."""
+    row = power(how, reset(how), bochs=())[0]
+    return dataclasses.replace(row, name="hostile-power-of-another", config=row.config.replace("power = none", "power = same"))
+
+
+NO_TCO = {m: "its chip set has no such watchdog" for m in BOCHS}
+
 CASES = [
     bare("messages", service("messages", cpus="0"), witness("same", "0", 5), witness("other", "1", 5), cpus=2,
-         machines=("qemu-svm",), left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
+         machines=QEMU, left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
          expect=(r"^cases: 6 passed, 0 failed", r"vm service: exit 0") + undisturbed("same", "other"), timeout=90),
     irqfuzz(1, 2000),
     irqfuzz(2, 10000, quick=False),
     irqfuzz(3, 10000, quick=False),
+    *power("s5", "power-off by S5.*vm service: exit 0", bhrun.PASS),
+    *power("s3", r"sleep refused \(S3\).*vm service: exit 0", bhrun.PASS),
+    *power("acpi", reset("acpi"), bochs=(), left_out=cases_power.NO_RESET_REGISTER),
+    *power("cf9", reset("cf9")),
+    *power("port92", reset("port92")),
+    *power("kbd", reset("kbd")),
+    *power("kbd-output", reset("kbd-output")),
+    *power("triple", "stopped: triple fault; vCPU 0, RIP 0x", bochs=("bochs-vmx",)),
+    *power("tco", "exit 0", bhrun.PASS, seconds=8, bochs=(), left_out=NO_TCO,
+           qemu_args=("-global", "ICH9-LPC.noreboot=false")),
+    *power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
+    power_of_another("cf9"),
 ]
