@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A physical IOAPIC: its redirection table. */
 
+#include "arch/io.h"
 #include "drivers/ioapic.h"
 
 /* Memory-mapped registers (82093AA data sheet, 3.1; EOI: ICH9 data sheet, 13.5.4) */
@@ -20,21 +21,16 @@
 #define VERSION_EOI    0x20 /* the first with an EOI register */
 #define NOTHING_THERE  0xffffffffu
 
-static void mmio_write(struct ioapic *io, uint32_t reg, uint32_t value)
-{
-	*(volatile uint32_t *)(io->regs + reg) = value;
-}
-
 static uint32_t reg_read(struct ioapic *io, uint32_t index)
 {
-	mmio_write(io, IOREGSEL, index);
-	return *(volatile uint32_t *)(io->regs + IOWIN);
+	mmio_write32(io->regs + IOREGSEL, index);
+	return mmio_read32(io->regs + IOWIN);
 }
 
 static void reg_write(struct ioapic *io, uint32_t index, uint32_t value)
 {
-	mmio_write(io, IOREGSEL, index);
-	mmio_write(io, IOWIN, value);
+	mmio_write32(io->regs + IOREGSEL, index);
+	mmio_write32(io->regs + IOWIN, value);
 }
 
 static void low_write(struct ioapic *io, uint32_t pin, uint32_t low)
@@ -112,7 +108,7 @@ void ioapic_eoi(struct ioapic *io, uint32_t pin)
 	lock_acquire(&io->lock);
 	low = io->low[pin];
 	if (io->version >= VERSION_EOI) {
-		mmio_write(io, IOEOI, low & IOAPIC_RTE_VECTOR);
+		mmio_write32(io->regs + IOEOI, low & IOAPIC_RTE_VECTOR);
 	} else {
 		low_write(io, pin, (low | IOAPIC_RTE_MASKED) & ~(uint32_t)IOAPIC_RTE_LEVEL);
 		low_write(io, pin, low);

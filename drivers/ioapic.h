@@ -8,7 +8,7 @@
 #include "lib/types.h"
 
 #define IOAPIC_SIZE	0x100 /* bytes of registers to map */
-#define IOAPIC_PINS_MAX 240   /* 82093AA, 3.2.2: the table's last index is at most 239 */
+#define IOAPIC_PINS_MAX 120   /* an index has 8 bits, the table begins at 0x10, two words per pin */
 
 /* Redirection table entry (82093AA data sheet, 3.2.4) */
 #define IOAPIC_RTE_VECTOR     BITS(7, 0)

@@ -58,7 +58,7 @@ static uint8_t reg_read(const struct uart *u, enum uart_register reg)
 	if (!u->mmio)
 		return io_in8((uint16_t)(u->port + off));
 	if (u->shift == SHIFT_32BIT)
-		return (uint8_t) * (volatile uint32_t *)(u->mmio + off);
+		return (uint8_t)mmio_read32(u->mmio + off);
 	return u->mmio[off];
 }
 
@@ -69,7 +69,7 @@ static void reg_write(const struct uart *u, enum uart_register reg, uint8_t valu
 	if (!u->mmio)
 		io_out8((uint16_t)(u->port + off), value);
 	else if (u->shift == SHIFT_32BIT)
-		*(volatile uint32_t *)(u->mmio + off) = value;
+		mmio_write32(u->mmio + off, value);
 	else
 		u->mmio[off] = value;
 }
