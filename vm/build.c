@@ -266,6 +266,7 @@ INIT int build_vms(const struct build_input *in)
 
 INIT int build_finish(const struct build_input *in)
 {
+	console_banner();
 	for (uint32_t i = 0; i < vm_count; i++) {
 		if (vms[i] && vms[i]->service)
 			return memory_give_temporary(vms[i], in);

@@ -1,38 +1,168 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The physical serial port, shared by the log and the service guest's COM1. */
+/* The physical serial port: whose bytes go out next, and who gets what is typed. */
 
 #include "vm/console.h"
+#include "arch/cpu.h"
 #include "arch/irq.h"
 #include "arch/log.h"
 #include "arch/percpu.h"
 #include "lib/atomic.h"
+#include "lib/printf.h"
 #include "lib/string.h"
+#include "sched/timer.h"
 #include "vm/irq.h"
 
-#define COM1_PORT      0x3f8
-#define COM1_IRQ       4
-#define RING_SIZE      8192
-/* Kept free for the log, so that a guest that prints without end cannot drown the hypervisor's lines. */
-#define RING_LOG_SHARE 2048
+#define COM1_PORT  0x3f8
+#define COM1_IRQ   4
+#define RING_SIZE  8192
+/* The ring is filled from the consoles' own rings only when it is nearly empty: the rest is the log's. */
+#define TURN_BELOW 256
+#define TURN_RAW   64	 /* bytes that the focused console gets in one turn */
+#define TURN_LINE  160	 /* the others get a line of so many */
+#define FLUSH_MAX  16384 /* bytes written when the machine goes down */
+
+#define FOCUS_PROMPT VMS_MAX /* else the VM's number */
+
+/* What is typed faster than the focused VM takes it waits here, then in the port. */
+#define HELD_MAX	 64
+#define HELD_PATIENCE_MS 5000
 
 static struct uart *port;
-static struct lock lock; /* the ring, the port's registers */
+static struct lock lock; /* the rings, the port's registers, the focus */
 static uint8_t ring[RING_SIZE];
 static uint32_t head, used;
-static bool line_open;	/* the guest's output stands in the middle of a line */
+static bool line_open;	/* raw output stands in the middle of a line */
 static bool tx_busy;	/* the transmitter will interrupt when it is empty */
-static bool tx_stalled; /* a byte of the guest was turned away (atomic) */
-static bool rx_wanted;	/* the guest's receiver was full, and has room again (atomic) */
-static uint64_t lines_lost;
+static bool tx_stalled; /* a byte of the owner was turned away (atomic) */
+static bool rx_wanted;	/* the focused receiver was full, and has room again (atomic) */
+static uint32_t lines_lost;
+static uint32_t focus = FOCUS_PROMPT;
+static uint32_t turn_next;
 static struct vm *owner;
 static struct irq_source irq;
 static bool polled;
+static bool several; /* there is more than one console: CONSOLE_KEY means something */
 
-/* --- the ring; lock held --- */
+static struct conring *prompt_ring;
+static void (*prompt_key)(uint8_t byte);
+static void (*prompt_room)(void);
+static bool prompt_waits; /* atomic */
+
+static struct lock rx_lock; /* one CPU at a time feeds what was typed; before any other lock here */
+static uint8_t held[HELD_MAX];
+static uint32_t held_count;
+static bool rx_escaped; /* CONSOLE_KEY was typed */
+static struct timer rx_timer;
+
+static struct conring *ring_of(uint32_t who)
+{
+	if (who == FOCUS_PROMPT)
+		return prompt_ring;
+	return vms[who] && vms[who]->con.bytes ? &vms[who]->con : NULL;
+}
+
+static const char *name_of(uint32_t who)
+{
+	return who == FOCUS_PROMPT ? "prompt" : vms[who]->name;
+}
+
+static bool port_alive(void)
+{
+	return port && !port->dead;
+}
+
+/* --- the port's ring; lock held --- */
 
 static void ring_put(uint8_t byte)
 {
 	ring[(head + used++) % RING_SIZE] = byte;
+}
+
+static void ring_text(const char *text)
+{
+	while (*text && used < RING_SIZE)
+		ring_put((uint8_t)*text++);
+}
+
+static void line_begin(void)
+{
+	if (line_open)
+		ring_text("\r\n");
+	line_open = false;
+}
+
+static PRINTF(1, 2) void ring_line(const char *fmt, ...)
+{
+	char text[TURN_LINE + CONFIG_NAME + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	line_begin();
+	ring_text(text);
+	ring_text("\r\n");
+}
+
+/* --- whose turn it is; lock held --- */
+
+static bool turn_raw(struct conring *r)
+{
+	uint8_t chunk[TURN_RAW];
+	uint32_t n = conring_take(r, chunk, sizeof(chunk));
+
+	for (uint32_t i = 0; i < n; i++)
+		ring_put(chunk[i]);
+	if (n)
+		line_open = chunk[n - 1] != '\n';
+	return n;
+}
+
+static bool turn_of(uint32_t who, bool unended)
+{
+	struct conring *r = ring_of(who);
+	char text[TURN_LINE];
+	uint64_t lost;
+
+	if (!r)
+		return false;
+	lost = conring_lost(r);
+	if (lost)
+		ring_line("%s| [%lu bytes lost]", name_of(who), lost);
+	if (who == focus)
+		return turn_raw(r) || lost;
+	if (!conring_line(r, text, sizeof(text), unended))
+		return lost;
+	ring_line("%s| %s", name_of(who), text);
+	return true;
+}
+
+/* The next console that has something to print; each gets a turn before any gets another. */
+static bool turn(void)
+{
+	if (lines_lost) {
+		ring_line("bulkhead: [%u lines of the log lost]", lines_lost);
+		lines_lost = 0;
+	}
+	for (uint32_t i = 0; i <= FOCUS_PROMPT; i++) {
+		uint32_t who = turn_next;
+
+		turn_next = turn_next == FOCUS_PROMPT ? 0 : turn_next + 1;
+		if (turn_of(who, false))
+			return true;
+	}
+	return false;
+}
+
+/* Without an interrupt all is written at once. */
+static void tx_poll(void)
+{
+	do {
+		for (; used; used--) {
+			uart_put_poll(port, ring[head]);
+			head = (head + 1) % RING_SIZE;
+		}
+	} while (turn());
 }
 
 /* Move bytes into the transmitter if it is empty, and have it interrupt when it is empty again. */
@@ -41,6 +171,12 @@ static void tx_start(void)
 	uint8_t chunk[UART_FIFO_SIZE];
 	uint32_t n = 0;
 
+	if (polled) {
+		tx_poll();
+		return;
+	}
+	if (used < TURN_BELOW)
+		turn();
 	while (n < sizeof(chunk) && n < used) {
 		chunk[n] = ring[(head + n) % RING_SIZE];
 		n++;
@@ -63,11 +199,7 @@ static void log_put(const char *text, uint32_t len)
 	if (RING_SIZE - used < len + 4) {
 		lines_lost++;
 	} else {
-		if (line_open) {
-			ring_put('\r');
-			ring_put('\n');
-			line_open = false;
-		}
+		line_begin();
 		for (uint32_t i = 0; i < len; i++) {
 			if (text[i] == '\n')
 				ring_put('\r');
@@ -85,23 +217,31 @@ static void log_put_crash(const char *text, uint32_t len)
 
 static struct log_sink sink = {.write = log_put, .crash_write = log_put_crash, .level = LOG_INFO};
 
-/* --- the service guest's UART --- */
+/* --- consoles --- */
+
+/* Lock held. Without a port nobody takes anything: what is kept is then all there is. */
+static void console_put(struct conring *r, uint32_t who, uint8_t byte)
+{
+	conring_put(r, byte);
+	if (!port_alive()) {
+		r->tail = r->head;
+		r->lost = 0;
+	} else if (!tx_busy && (who == focus || byte == '\n')) {
+		tx_start();
+	}
+}
 
 static bool guest_tx(void *arg, uint8_t byte)
 {
+	struct vm *vm = arg;
 	bool room;
 
-	(void)arg;
 	lock_acquire(&lock);
-	room = RING_SIZE - used > RING_LOG_SHARE;
-	if (room) {
-		ring_put(byte);
-		line_open = byte != '\n';
-		if (!tx_busy)
-			tx_start();
-	} else {
+	room = vm != owner || focus != vm->id || conring_waiting(&vm->con) < CONRING_SIZE;
+	if (room)
+		console_put(&vm->con, vm->id, byte);
+	else
 		atomic_store_bool(&tx_stalled, true);
-	}
 	lock_release(&lock);
 	return room;
 }
@@ -113,7 +253,10 @@ static void guest_irq(void *arg, bool level)
 
 static void guest_rx_taken(void *arg)
 {
-	(void)arg;
+	struct vm *vm = arg;
+
+	if (vm->id != __atomic_load_n(&focus, __ATOMIC_RELAXED))
+		return;
 	atomic_store_bool(&rx_wanted, true);
 	atomic_or_u64(&this_cpu()->requests, CPU_REQ_SCHED);
 }
@@ -140,73 +283,210 @@ static const struct vuart_ops guest_ops = {
 	.unlock = guest_unlock,
 };
 
-/* --- other VMs: whole lines to the log --- */
-
-static bool line_tx(void *arg, uint8_t byte)
+void console_settle(struct vm *vm)
 {
-	struct vm *vm = arg;
+	lock_acquire(&lock);
+	while (vm->con.bytes && port_alive() && used < RING_SIZE / 2 && turn_of(vm->id, true))
+		;
+	lock_release(&lock);
+}
 
-	if (byte == '\n' || vm->line_len == sizeof(vm->line) - 1) {
-		vm->line[vm->line_len] = '\0';
-		log_info("%s| %s", vm->name, vm->line);
-		vm->line_len = 0;
+bool console_peek(struct vm *vm, uint64_t *pos, char *out, uint32_t size)
+{
+	bool some;
+
+	lock_acquire(&lock);
+	some = vm->con.bytes && conring_peek(&vm->con, pos, out, size);
+	lock_release(&lock);
+	return some;
+}
+
+void console_prompt_print(const char *text)
+{
+	lock_acquire(&lock);
+	while (*text)
+		console_put(prompt_ring, FOCUS_PROMPT, (uint8_t)*text++);
+	lock_release(&lock);
+}
+
+uint32_t console_prompt_room(void)
+{
+	uint32_t room;
+
+	lock_acquire(&lock);
+	room = CONRING_SIZE - conring_waiting(prompt_ring);
+	if (room < CONRING_SIZE / 2)
+		atomic_store_bool(&prompt_waits, true);
+	lock_release(&lock);
+	return room;
+}
+
+/* --- the focus --- */
+
+static void focus_to(uint32_t who)
+{
+	lock_acquire(&lock);
+	line_begin();
+	if (RING_SIZE - used > TURN_LINE)
+		ring_line("[console of %s; %s n: the next]", name_of(who), CONSOLE_KEY_NAME);
+	__atomic_store_n(&focus, who, __ATOMIC_RELAXED);
+	if (port_alive() && !tx_busy)
+		tx_start();
+	lock_release(&lock);
+}
+
+void console_focus(struct vm *vm)
+{
+	focus_to(vm ? vm->id : FOCUS_PROMPT);
+}
+
+static uint32_t focus_next(void)
+{
+	uint32_t who = focus;
+
+	do
+		who = who == FOCUS_PROMPT ? 0 : who + 1;
+	while (who != focus && !(who == FOCUS_PROMPT ? prompt_key != NULL : ring_of(who) != NULL));
+	return who;
+}
+
+/* --- input; rx_lock held --- */
+
+/* Give the console in focus one byte; false: it has no room. */
+static bool rx_give(uint8_t byte)
+{
+	struct vm *vm;
+	bool room;
+
+	if (focus == FOCUS_PROMPT) {
+		if (prompt_key)
+			prompt_key(byte);
+		return true;
 	}
-	if (byte != '\n' && byte != '\r')
-		vm->line[vm->line_len++] = (char)byte;
-	return true;
+	vm = vms[focus];
+	if (atomic_load_bool(&vm->ended))
+		return true;
+	lock_acquire(&vm->uart_lock);
+	room = vuart_rx_room(&vm->uart);
+	if (room)
+		vuart_rx(&vm->uart, byte);
+	lock_release(&vm->uart_lock);
+	return room;
 }
 
-static void line_rx_taken(void *arg)
+static void rx_hold(uint8_t byte)
 {
-	(void)arg;
+	if (held_count || !rx_give(byte))
+		held[held_count++] = byte;
 }
 
-static const struct vuart_ops line_ops = {
-	.tx = line_tx,
-	.irq = guest_irq,
-	.rx_taken = line_rx_taken,
-	.lock = guest_lock,
-	.unlock = guest_unlock,
-};
+static void rx_command(uint8_t byte)
+{
+	uint32_t who = focus;
 
-/* --- the physical side --- */
+	if (byte == CONSOLE_KEY)
+		rx_hold(byte);
+	else if (byte == 'n')
+		who = focus_next();
+	else if (byte == 'p' && prompt_key)
+		who = FOCUS_PROMPT;
+	else if (byte == 's' && owner)
+		who = owner->id;
+	if (who == focus)
+		return;
+	held_count = 0; /* it was not meant for the next one */
+	focus_to(who);
+}
+
+static void rx_byte(uint8_t byte)
+{
+	if (rx_escaped) {
+		rx_escaped = false;
+		rx_command(byte);
+	} else if (byte == CONSOLE_KEY && several) {
+		rx_escaped = true;
+	} else {
+		rx_hold(byte);
+	}
+}
+
+static bool rx_read(uint8_t *byte)
+{
+	bool some;
+
+	lock_acquire(&lock);
+	some = uart_rx(port, byte, 1);
+	lock_release(&lock);
+	return some;
+}
+
+static void held_give(void)
+{
+	uint32_t n = 0;
+
+	while (n < held_count && rx_give(held[n]))
+		n++;
+	held_count -= n;
+	memmove(held, held + n, held_count);
+}
 
 /*
- * Feed the guest what came in, as much as it has room for. The rest stays in the port's FIFO, whose sender then sees
- * RTS fall; the receive interrupt is off until the guest has taken something.
+ * Hand on what came in, as much as there is room for. The rest stays in the port's FIFO, whose sender then sees RTS
+ * fall; the receive interrupt is off until something has been taken, or somebody has lost patience.
  */
 static void rx_feed(void)
 {
-	uint8_t bytes[VUART_FIFO];
-	uint32_t room, n;
+	uint8_t byte;
+	bool full;
 
-	if (!owner)
-		return;
-	lock_acquire(&owner->uart_lock);
-	room = vuart_rx_room(&owner->uart);
+	lock_acquire(&rx_lock);
+	held_give();
+	for (uint32_t i = 0; i < HELD_MAX && held_count < HELD_MAX && rx_read(&byte); i++)
+		rx_byte(byte);
+	full = held_count == HELD_MAX;
 	lock_acquire(&lock);
-	n = room ? uart_rx(port, bytes, room) : 0;
-	if (room > n) {
-		uart_rts(port, true);
-		uart_irq_enable(port, UART_IRQ_RX);
-	} else {
-		uart_rts(port, false);
+	uart_rts(port, !held_count);
+	if (full)
 		uart_irq_disable(port, UART_IRQ_RX);
-	}
+	else
+		uart_irq_enable(port, UART_IRQ_RX);
 	lock_release(&lock);
-	for (uint32_t i = 0; i < n; i++)
-		vuart_rx(&owner->uart, bytes[i]);
-	lock_release(&owner->uart_lock);
+	if (full)
+		timer_set(&rx_timer, tsc_read() + HELD_PATIENCE_MS * tsc_khz);
+	else if (rx_timer.cpu)
+		timer_cancel(&rx_timer);
+	lock_release(&rx_lock);
 }
+
+/* A VM that takes no input must not keep the keys that move the focus away from it. */
+static void rx_impatient(struct timer *t)
+{
+	(void)t;
+	lock_acquire(&rx_lock);
+	held_count = 0;
+	lock_release(&rx_lock);
+	rx_feed();
+}
+
+/* --- the physical side --- */
 
 static void tx_resume(void)
 {
 	bool room;
 
+	if (atomic_load_bool(&prompt_waits)) {
+		lock_acquire(&lock);
+		room = conring_waiting(prompt_ring) < CONRING_SIZE / 4;
+		lock_release(&lock);
+		if (room && atomic_xchg_bool(&prompt_waits, false))
+			prompt_room();
+	}
+	if (!owner || !atomic_load_bool(&tx_stalled))
+		return;
 	lock_acquire(&lock);
-	room = RING_SIZE - used > RING_LOG_SHARE + RING_SIZE / 4;
+	room = focus != owner->id || conring_waiting(&owner->con) < CONRING_SIZE / 2;
 	lock_release(&lock);
-	if (!room || !atomic_load_bool(&tx_stalled) || !owner)
+	if (!room)
 		return;
 	atomic_store_bool(&tx_stalled, false);
 	lock_acquire(&owner->uart_lock);
@@ -238,23 +518,23 @@ void console_poll(void)
 {
 	if (likely(!atomic_load_relaxed_bool(&rx_wanted)))
 		return;
-	if (atomic_xchg_bool(&rx_wanted, false))
+	if (atomic_xchg_bool(&rx_wanted, false) && port_alive() && !polled)
 		rx_feed();
 }
 
 void console_flush(void)
 {
-	uint8_t byte;
+	uint32_t n = 0;
 
-	if (!port || port->dead)
+	if (!port_alive())
 		return;
 	lock_acquire(&lock);
-	while (used) {
-		byte = ring[head];
-		head = (head + 1) % RING_SIZE;
-		used--;
-		uart_put_poll(port, byte);
-	}
+	do {
+		for (; used && n < FLUSH_MAX; used--, n++) {
+			uart_put_poll(port, ring[head]);
+			head = (head + 1) % RING_SIZE;
+		}
+	} while (n < FLUSH_MAX && turn());
 	uart_drain(port);
 	lock_release(&lock);
 }
@@ -267,6 +547,7 @@ INIT void console_init(struct uart *uart, struct log_sink *early)
 	if (uart->dead)
 		return;
 	irq.fn = console_irq;
+	rx_timer.fn = rx_impatient;
 	if (uart->port != COM1_PORT || irq_isa_claim(COM1_IRQ, &irq)) {
 		polled = true;
 		log_warn(
@@ -299,9 +580,29 @@ static void uart_port(struct vcpu *v, void *arg, uint16_t at, uint8_t size, bool
 
 INIT int console_vm_init(struct vm *vm, bool is_owner)
 {
-	is_owner = is_owner && port && !port->dead && !polled;
-	vuart_init(&vm->uart, is_owner ? &guest_ops : &line_ops, vm, &vm->host, vm);
-	if (is_owner)
+	vm->con.bytes = pool_alloc(&vm->quota, 1, NULL);
+	if (!vm->con.bytes)
+		return -ENOMEM;
+	vuart_init(&vm->uart, &guest_ops, vm, &vm->host, vm);
+	if (is_owner && port_alive()) {
 		owner = vm;
+		focus = vm->id;
+	}
 	return port_add(vm, COM1_PORT, COM1_PORT + VUART_PORTS - 1, uart_port, vm);
+}
+
+INIT void console_prompt_init(struct conring *out, void (*key)(uint8_t byte), void (*room)(void))
+{
+	prompt_ring = out;
+	prompt_room = room;
+	prompt_key = key;
+}
+
+INIT void console_banner(void)
+{
+	several = port_alive() && !polled && (vm_count > 1 || prompt_key);
+	if (!several)
+		return;
+	log_info("console: %s then n moves the focus to the next console%s, %s twice sends it on",
+		 CONSOLE_KEY_NAME, prompt_key ? ", p to the prompt" : "", CONSOLE_KEY_NAME);
 }

@@ -164,6 +164,7 @@ void power_request_off(struct vcpu *v, const char *how)
 {
 	struct vm *vm = v->vm;
 
+	console_settle(vm);
 	log_info("vm %s: power-off by %s", vm->name, how);
 	if (vm->may_power) {
 		log_info("vm %s: exit 0", vm->name);
@@ -177,6 +178,7 @@ void power_request_reset(struct vcpu *v, const char *how)
 {
 	struct vm *vm = v->vm;
 
+	console_settle(vm);
 	log_info("vm %s: reset by %s", vm->name, how);
 	if (vm->may_power) {
 		log_info("vm %s: exit 0", vm->name);

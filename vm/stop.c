@@ -6,6 +6,7 @@
 #include "arch/percpu.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
+#include "vm/console.h"
 #include "vm/power.h"
 #include "vm/vm.h"
 
@@ -74,6 +75,7 @@ void vm_exit(struct vm *vm, uint32_t value)
 {
 	if (!vm_end(vm))
 		return;
+	console_settle(vm);
 	log_info("vm %s: exit %u", vm->name, value);
 	vm_ended(vm, true);
 }
@@ -88,6 +90,7 @@ void vm_stop(struct vcpu *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	console_settle(v->vm);
 	log_error("vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx",
 		  v->vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
 		  v->arch.exit.qual2);

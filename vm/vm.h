@@ -17,6 +17,7 @@
 #include "vdev/vpit.h"
 #include "vdev/vuart.h"
 #include "vm/config.h"
+#include "vm/conring.h"
 
 #define VM_VCPUS	  CONFIG_VCPUS
 #define VM_PORTS	  40 /* port ranges of one VM */
@@ -25,7 +26,6 @@
 #define VM_HOLES	  96
 #define VM_IOAPICS	  4
 #define VM_MTRRS	  32 /* variable-range MSRs: base and mask of each */
-#define VM_LINE		  160
 #define XSTATE_FRAMES_MAX 4
 
 struct vm;
@@ -161,8 +161,7 @@ struct vm {
 	struct vpit pit;
 	struct vuart uart;
 	struct lock uart_lock;
-	char line[VM_LINE]; /* of its console, where that goes to the log */
-	uint32_t line_len;
+	struct conring con; /* what COM1 sent; under the console's lock */
 	struct vm_pin *pins;
 	struct vm_mtrrs mtrrs;
 };
