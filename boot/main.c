@@ -183,6 +183,13 @@ static INIT int module_of(const char *name, struct image *image)
 	return 0;
 }
 
+static INIT const char *module_words(const char *name)
+{
+	const struct boot_module *m = boot_module_find(&boot_info, name);
+
+	return m ? m->cmdline : NULL;
+}
+
 static INIT int module_digest(void *arg, uint32_t index, uint8_t out[SHA256_SIZE])
 {
 	static uint8_t buf[PAGE_SIZE] INITBSS;
@@ -272,6 +279,7 @@ static INIT void vms_build(void)
 		.map_count = boot_info.map_count,
 		.screen = screen_found(),
 		.module = module_of,
+		.module_words = module_words,
 		.kept = kept,
 		.kept_count = ARRAY_SIZE(kept),
 		.temporary = temporary,

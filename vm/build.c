@@ -197,6 +197,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 	struct load_target target;
 	struct load_request r = {
 		.kernel = &kernel,
+		.name = c->kernel.name,
 		.cmdline = c->cmdline,
 		.flat = c->flat,
 		.flat_base = c->flat_base,
@@ -215,7 +216,8 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 	}
 	for (uint32_t i = 0; i < r.module_count && !e; i++) {
 		e = in->module(c->modules[i].name, &images[i]);
-		modules[i] = (struct load_module){.image = &images[i]};
+		modules[i] = (struct load_module){.image = &images[i],
+						  .cmdline = in->module_words(c->modules[i].name)};
 	}
 	memory_load_target(vm, in, &target);
 	if (!e)

@@ -18,6 +18,8 @@ struct build_input {
 	const struct load_screen *screen;
 	/* An image over the module of this name. 0 or -ENOENT. */
 	int (*module)(const char *name, struct image *image);
+	/* Its whole command line as the boot loader gave it, the name first; NULL: there is no such module. */
+	const char *(*module_words)(const char *name);
 	/* Ranges that stay the hypervisor's for good, beside the pool. */
 	const struct mem_range *kept;
 	uint32_t kept_count;

@@ -294,11 +294,26 @@ void load_state_protected(struct load *l, uint64_t rip)
 		(struct segment){.sel = LOAD_CODE_SEL, .attr = ATTR_CODE32, .limit = FLAT_LIMIT};
 }
 
+static enum load_form form_find(struct load *l)
+{
+	if (pvh_is(l))
+		return LOAD_PVH;
+	if (bzimage_is(l->r->kernel))
+		return LOAD_BZIMAGE;
+	if (multiboot2_is(l))
+		return LOAD_MULTIBOOT2;
+	if (multiboot1_is(l))
+		return LOAD_MULTIBOOT1;
+	return elf_is(l->r->kernel) ? LOAD_PVH : LOAD_UNKNOWN;
+}
+
 enum load_form load_guess(const struct image *image)
 {
-	if (elf_is(image))
-		return LOAD_PVH;
-	return bzimage_is(image) ? LOAD_BZIMAGE : LOAD_UNKNOWN;
+	struct load_request r = {.kernel = image};
+	char err[1];
+	struct load l = {.r = &r, .err = err, .err_size = sizeof(err)};
+
+	return form_find(&l);
 }
 
 int load_guest(const struct load_request *r, struct load_result *out, char *err, size_t err_size)
@@ -310,15 +325,19 @@ int load_guest(const struct load_request *r, struct load_result *out, char *err,
 		return load_fail(&l, -E2BIG, "more than %u modules", LOAD_MODULES);
 	if (r->flat != FLAT_NONE)
 		return load_flat(&l);
-	switch (load_guess(r->kernel)) {
+	switch (form_find(&l)) {
 	case LOAD_BZIMAGE:
 		return load_bzimage(&l);
 	case LOAD_PVH:
 		return load_pvh(&l);
+	case LOAD_MULTIBOOT1:
+		return load_multiboot1(&l);
+	case LOAD_MULTIBOOT2:
+		return load_multiboot2(&l);
 	default:
 		return load_fail(
 			&l, -ENOEXEC,
-			"the image is neither a Linux bzImage nor an ELF file (a raw binary needs 'flat')");
+			"the image is neither a Linux bzImage nor an ELF or multiboot file (a raw binary needs 'flat')");
 	}
 }
 

@@ -65,6 +65,8 @@ struct load_module {
 
 struct load_request {
 	const struct image *kernel;
+	const char *
+		name; /* the kernel's, for protocols that put it before the command line; NULL: none */
 	const struct image *initrd; /* NULL: none */
 	const struct load_module *modules;
 	uint32_t module_count;
@@ -80,14 +82,22 @@ struct load_result {
 	struct guest_state state; /* complete; state.rip, rsp and rflags too */
 	uint64_t gpr[GPR_COUNT];  /* gpr[RSP] equals state.rsp */
 	gpa_t low, high;	  /* the kernel image's span in guest memory, for messages */
-	const char *form;	  /* "Linux bzImage", "PVH", "flat" */
+	const char *form;	  /* "Linux bzImage", "PVH", "multiboot", "multiboot2", "flat" */
 };
 
-enum load_form { LOAD_UNKNOWN, LOAD_BZIMAGE, LOAD_PVH, LOAD_FLAT };
+enum load_form {
+	LOAD_UNKNOWN,
+	LOAD_BZIMAGE,
+	LOAD_PVH,
+	LOAD_MULTIBOOT1,
+	LOAD_MULTIBOOT2,
+	LOAD_FLAT
+};
 
 /*
- * What is this image, by its content alone? LOAD_UNKNOWN where it is neither bzImage nor ELF, or cannot be read;
- * LOAD_PVH for every ELF file (the loader then says what it lacks). Never LOAD_FLAT: only a configuration can say that.
+ * What is this image, by its content alone? Where it is several things, the first of: PVH, bzImage, multiboot2,
+ * multiboot. LOAD_PVH for every other ELF file (the loader then says what it lacks), LOAD_UNKNOWN where it is none of
+ * them or cannot be read. Never LOAD_FLAT: only a configuration can say that.
  */
 enum load_form load_guess(const struct image *image);
 

@@ -68,14 +68,80 @@ int load_put_gdt(struct load *l, bool long_mode);
 void load_state_common(struct load *l, uint64_t rip);
 void load_state_protected(struct load *l, uint64_t rip);
 
+/* --- ELF: vm/load_elf.c --- */
+
+#define ELF_PT_LOAD 1
+#define ELF_PT_NOTE 4
+
+struct elf_phdr64 {
+	uint32_t type, flags;
+	uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+
+/* An ELF file, its two widths made one. */
+struct elf {
+	bool wide;
+	uint64_t phoff;
+	uint32_t phnum;
+	uint64_t start; /* e_entry as the file has it */
+	uint64_t start_pa;
+	bool has_start; /* start is in a segment's linear addresses */
+	uint64_t entry; /* of PVH */
+	bool has_entry;
+};
+
+/* Read and check the headers of the kernel; program header @i in the wide form; is its content all in the file? */
+int elf_open(struct load *l, struct elf *e);
+int elf_phdr(struct load *l, const struct elf *e, uint32_t i, struct elf_phdr64 *p);
+bool elf_in_file(const struct load *l, const struct elf_phdr64 *p);
+
+/* Claim every segment; nothing is written before all of it is known to be sound. Sets start_pa and the image's span. */
+int elf_claim(struct load *l, struct elf *e);
+
+/* Then copy. @entry (physical) must be in what the file brings. */
+int elf_copy(struct load *l, const struct elf *e, uint64_t entry);
+
 /* The forms. */
 int load_bzimage(struct load *l);
 int load_pvh(struct load *l);
+int load_multiboot1(struct load *l);
+int load_multiboot2(struct load *l);
 int load_flat(struct load *l);
 
 /* Are these the first bytes of one? */
 bool bzimage_is(const struct image *image);
 bool elf_is(const struct image *image);
+bool multiboot1_is(struct load *l);
+bool multiboot2_is(struct load *l);
+
+/* An ELF file with a PVH entry? May leave a sentence in l->err. */
+bool pvh_is(struct load *l);
+
+/* What both multiboot protocols share: the "address" fields of their headers, and what a loader can say. */
+struct multiboot_address {
+	uint32_t header, load, load_end, bss_end;
+};
+
+/* Find @magic at a multiple of @align in the first @limit bytes of the kernel, from *off on; whole @len bytes. */
+bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, uint32_t len,
+		    uint64_t *off);
+
+/* Place an image that says itself where it goes (the header lies at @off), or by its ELF headers; the entry's address. */
+int multiboot_place_address(struct load *l, uint64_t off, const struct multiboot_address *a,
+			    uint32_t entry);
+int multiboot_place_elf(struct load *l, bool has_entry, uint32_t entry, uint64_t *start);
+
+/* KiB of RAM from 0 (at most 640) and from 1 MiB up to the first gap. */
+void multiboot_memory(const struct load *l, uint32_t *lower, uint32_t *upper);
+
+/* The kernel's command line as GRUB has it, its name first: bytes with the NUL, and the same written to @gpa. */
+uint32_t multiboot_cmdline_size(const struct load *l);
+int multiboot_cmdline_put(struct load *l, uint64_t gpa);
+
+/* How many modules there are (the initrd is number 0, where there is one); the words of one; place one. */
+uint32_t multiboot_modules(const struct load *l);
+const char *multiboot_module_words(const struct load *l, uint32_t i);
+int multiboot_module_put(struct load *l, uint32_t i, uint64_t *start, uint64_t *end);
 
 /* A segment's attributes (arch/vcpu.h): present, ring 0, and accessed, as after a load of the register. */
 #define ATTR_TYPE_DATA 0x3 /* read, write, accessed */

@@ -1,52 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ELF kernels by their PVH entry (Xen's docs/misc/pvh.pandoc; ELF gABI chapters 4 and 5). */
+/* ELF kernels by their PVH entry (Xen's docs/misc/pvh.pandoc). */
 
 #include "vm/load_priv.h"
 #include "lib/string.h"
 
-#define ELF_MAGIC	0x464c457f /* 0x7f "ELF" */
-#define ELF_CLASS32	1
-#define ELF_CLASS64	2
-#define ELF_LITTLE	1
-#define ELF_VERSION	1
-#define ELF_TYPE_EXEC	2
-#define ELF_MACHINE_386 3
-#define ELF_MACHINE_X64 62
-#define ELF_PT_LOAD	1
-#define ELF_PT_NOTE	4
-#define ELF_PHDRS_MAX	64
-
 #define NOTE_NAME      "Xen"
 #define NOTE_PVH_ENTRY 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 #define NOTES_SIZE_MAX (64 * KIB)
-
-struct elf_ident {
-	uint32_t magic;
-	uint8_t class, data, version, pad[9];
-};
-
-struct elf_tail32 {
-	uint16_t type, machine;
-	uint32_t version, entry, phoff, shoff, flags;
-	uint16_t ehsize, phentsize, phnum;
-} PACKED;
-
-struct elf_tail64 {
-	uint16_t type, machine;
-	uint32_t version;
-	uint64_t entry, phoff, shoff;
-	uint32_t flags;
-	uint16_t ehsize, phentsize, phnum;
-} PACKED;
-
-struct elf_phdr32 {
-	uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-
-struct elf_phdr64 {
-	uint32_t type, flags;
-	uint64_t offset, vaddr, paddr, filesz, memsz, align;
-};
 
 struct elf_note {
 	uint32_t namesz, descsz, type;
@@ -72,109 +32,6 @@ struct start_memmap {
 	uint32_t type, reserved;
 };
 _Static_assert(sizeof(struct start_memmap) == 24, "start_info.h");
-
-/* An ELF file, its two widths made one. */
-struct elf {
-	bool wide;
-	uint64_t phoff;
-	uint32_t phnum;
-	uint64_t entry; /* of PVH */
-	bool has_entry;
-};
-
-bool elf_is(const struct image *image)
-{
-	uint32_t magic;
-
-	return image->size >= sizeof(magic) &&
-	       image->read(image->arg, 0, &magic, sizeof(magic)) >= 0 && magic == ELF_MAGIC;
-}
-
-/* Check what both widths have; @phentsize is as the file says, @wanted what its class demands. */
-static int header_check(struct load *l, uint32_t type, uint32_t machine, uint32_t phentsize,
-			uint32_t wanted, uint32_t phnum)
-{
-	if (machine != ELF_MACHINE_386 && machine != ELF_MACHINE_X64)
-		return load_fail(l, -ENOEXEC, "the ELF file is for another processor (machine %u)",
-				 machine);
-	if (type != ELF_TYPE_EXEC)
-		return load_fail(l, -ENOEXEC, "the ELF file is not an executable (type %u)", type);
-	if (phentsize != wanted)
-		return load_fail(l, -ENOEXEC,
-				 "the ELF file's program headers have %u bytes instead of %u",
-				 phentsize, wanted);
-	if (!phnum || phnum > ELF_PHDRS_MAX)
-		return load_fail(l, -ENOEXEC,
-				 "the ELF file has %u program headers, 1 to %u are allowed", phnum,
-				 ELF_PHDRS_MAX);
-	return 0;
-}
-
-static int header_read(struct load *l, struct elf *e)
-{
-	const struct image *image = l->r->kernel;
-	struct elf_ident id;
-	struct elf_tail32 t32;
-	struct elf_tail64 t64;
-	int err = load_read(l, image, 0, &id, sizeof(id), "the ELF header");
-
-	if (err)
-		return err;
-	if (id.data != ELF_LITTLE || id.version != ELF_VERSION ||
-	    (id.class != ELF_CLASS32 && id.class != ELF_CLASS64))
-		return load_fail(
-			l, -ENOEXEC,
-			"the ELF file is of an unknown kind (class %u, data %u, version %u)",
-			id.class, id.data, id.version);
-	e->wide = id.class == ELF_CLASS64;
-	if (e->wide) {
-		err = load_read(l, image, sizeof(id), &t64, sizeof(t64), "the ELF header");
-		if (err)
-			return err;
-		e->phoff = t64.phoff;
-		e->phnum = t64.phnum;
-		return header_check(l, t64.type, t64.machine, t64.phentsize,
-				    sizeof(struct elf_phdr64), t64.phnum);
-	}
-	err = load_read(l, image, sizeof(id), &t32, sizeof(t32), "the ELF header");
-	if (err)
-		return err;
-	e->phoff = t32.phoff;
-	e->phnum = t32.phnum;
-	return header_check(l, t32.type, t32.machine, t32.phentsize, sizeof(struct elf_phdr32),
-			    t32.phnum);
-}
-
-/* Program header @i in the wide form. */
-static int phdr_read(struct load *l, const struct elf *e, uint32_t i, struct elf_phdr64 *p)
-{
-	struct elf_phdr32 p32;
-	uint64_t off;
-	int err;
-
-	if (__builtin_add_overflow(e->phoff, (uint64_t)i * (e->wide ? sizeof(*p) : sizeof(p32)),
-				   &off))
-		return load_fail(l, -ENOEXEC, "the ELF file's program headers are outside of it");
-	if (e->wide)
-		return load_read(l, l->r->kernel, off, p, sizeof(*p), "a program header");
-	err = load_read(l, l->r->kernel, off, &p32, sizeof(p32), "a program header");
-	if (err)
-		return err;
-	*p = (struct elf_phdr64){.type = p32.type,
-				 .flags = p32.flags,
-				 .offset = p32.offset,
-				 .vaddr = p32.vaddr,
-				 .paddr = p32.paddr,
-				 .filesz = p32.filesz,
-				 .memsz = p32.memsz,
-				 .align = p32.align};
-	return 0;
-}
-
-static bool in_file(const struct load *l, const struct elf_phdr64 *p)
-{
-	return p->offset <= l->r->kernel->size && p->filesz <= l->r->kernel->size - p->offset;
-}
 
 /* Is this note the PVH entry? Then its descriptor at @desc is read: a pointer of 4 or 8 bytes. */
 static int note_read(struct load *l, struct elf *e, const struct elf_note *note, uint64_t name,
@@ -227,82 +84,32 @@ static int notes_walk(struct load *l, struct elf *e, const struct elf_phdr64 *p)
 	return 0;
 }
 
-static int segment_claim(struct load *l, const struct elf_phdr64 *p)
-{
-	struct load_result *out = l->out;
-	int err;
-
-	if (p->filesz > p->memsz)
-		return load_fail(
-			l, -ENOEXEC,
-			"a segment has more bytes in the file (0x%llx) than in memory (0x%llx)",
-			(unsigned long long)p->filesz, (unsigned long long)p->memsz);
-	if (!p->memsz)
-		return 0;
-	err = load_claim(l, p->paddr, p->memsz, "a segment");
-	if (err)
-		return err;
-	if (!out->high.v || p->paddr < out->low.v)
-		out->low = GPA(p->paddr);
-	out->high = GPA(max_u64(out->high.v, p->paddr + p->memsz));
-	return 0;
-}
-
-/* First pass: claim every segment, find the entry. Nothing is written before all of it is known to be sound. */
-static int segments_check(struct load *l, struct elf *e)
+/* Find the entry among all notes. */
+static int notes_find(struct load *l, struct elf *e)
 {
 	struct elf_phdr64 p = {0};
 	uint32_t i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i < e->phnum; i++) {
-		err = phdr_read(l, e, i, &p);
-		if (err)
-			return err;
-		if (p.type != ELF_PT_LOAD && p.type != ELF_PT_NOTE)
+	for (i = 0; i < e->phnum && !err; i++) {
+		err = elf_phdr(l, e, i, &p);
+		if (err || p.type != ELF_PT_NOTE)
 			continue;
-		if (!in_file(l, &p))
+		if (!elf_in_file(l, &p))
 			return load_fail(
 				l, -ENOEXEC,
 				"the image is truncated: part %u (0x%llx bytes at 0x%llx) is not all there",
 				i, (unsigned long long)p.filesz, (unsigned long long)p.offset);
-		err = p.type == ELF_PT_LOAD ? segment_claim(l, &p) : notes_walk(l, e, &p);
-		if (err)
-			return err;
+		err = notes_walk(l, e, &p);
 	}
-	if (!l->used_count)
-		return load_fail(l, -ENOEXEC, "the ELF file has nothing to load");
-	if (!e->has_entry)
-		return load_fail(l, -ENOEXEC, "the ELF file has no PVH entry (Linux: CONFIG_PVH)");
-	return 0;
+	return err;
 }
 
-/* Second pass: copy. The entry must be in what the file brought. */
-static int segments_copy(struct load *l, const struct elf *e)
+bool pvh_is(struct load *l)
 {
-	bool entry_seen = false;
-	struct elf_phdr64 p = {0};
-	uint32_t i;
-	int err;
+	struct elf e = {0};
 
-	for (i = 0; i < e->phnum; i++) {
-		err = phdr_read(l, e, i, &p);
-		if (err)
-			return err;
-		if (p.type != ELF_PT_LOAD || !p.memsz)
-			continue;
-		err = load_copy(l, p.paddr, l->r->kernel, p.offset, p.filesz);
-		if (!err)
-			err = load_zero(l, p.paddr + p.filesz, p.memsz - p.filesz);
-		if (err)
-			return err;
-		if (e->entry >= p.paddr && e->entry - p.paddr < p.filesz)
-			entry_seen = true;
-	}
-	if (!entry_seen)
-		return load_fail(l, -ENOEXEC, "the PVH entry 0x%llx is outside of the image",
-				 (unsigned long long)e->entry);
-	return 0;
+	return elf_is(l->r->kernel) && !elf_open(l, &e) && !notes_find(l, &e) && e.has_entry;
 }
 
 static int memmap_put(struct load *l, uint64_t base)
@@ -378,12 +185,18 @@ int load_pvh(struct load *l)
 {
 	struct elf e = {0};
 	uint64_t start_info;
-	int err = header_read(l, &e);
+	int err = elf_open(l, &e);
 
 	if (!err)
-		err = segments_check(l, &e);
+		err = elf_claim(l, &e);
 	if (!err)
-		err = segments_copy(l, &e);
+		err = notes_find(l, &e);
+	if (!err && !e.has_entry)
+		return load_fail(
+			l, -ENOEXEC,
+			"the ELF file has no PVH entry (Linux: CONFIG_PVH) and no multiboot header");
+	if (!err)
+		err = elf_copy(l, &e, e.entry);
 	if (!err)
 		err = start_info_put(l, &start_info);
 	if (!err)

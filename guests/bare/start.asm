@@ -1,5 +1,6 @@
 ; SPDX-License-Identifier: BSD-2-Clause
-; Entry of a bare guest: from PVH's 32-bit state to C in long mode, the first 4 GiB mapped to themselves.
+; Entry of a bare guest: from the 32-bit state of PVH, multiboot or multiboot2 to C in long mode, the first 4 GiB
+; mapped to themselves.
 
 %define STACK_SIZE   8192
 %define VCPUS        64
@@ -11,6 +12,10 @@
 %define PTE_TABLE    0x7	; present, writable, user
 %define PTE_LARGE    0x87	; the same, 2 MiB
 %define SEL_CODE64   0x08
+%define PVH_MAGIC    0x336ec578
+%define MB1_MAGIC    0x1badb002
+%define MB1_FLAGS    0x3		; modules on page boundaries, tell the memory
+%define MB2_MAGIC    0xe85250d6
 %define SEL_DATA     0x10
 
 extern guest_start, ap_start, trap_dispatch
@@ -20,12 +25,25 @@ section .note.Xen note alloc noexec nowrite align=4
 	db "Xen", 0
 	dd pvh_entry
 
+section .multiboot alloc noexec nowrite align=8
+multiboot2_header:
+	dd MB2_MAGIC, 0, multiboot2_end - multiboot2_header
+	dd 0x100000000 - (MB2_MAGIC + multiboot2_end - multiboot2_header)
+	dw 0, 0			; the end tag
+	dd 8
+multiboot2_end:
+	dd MB1_MAGIC, MB1_FLAGS, 0x100000000 - (MB1_MAGIC + MB1_FLAGS)
+	times 5 dd 0		; room for the addresses of an image that is no ELF file
+
 section .text
 bits 32
-global pvh_entry
-; EBX: address of start_info. Flat segments, paging off, interrupts off.
+global pvh_entry, multiboot_entry
+; EBX: address of the boot information, EAX (both multiboots): what it is. Flat segments, paging off, interrupts off.
 pvh_entry:
+	mov eax, PVH_MAGIC
+multiboot_entry:
 	cld
+	mov ebp, eax
 	mov esp, stacks + STACK_SIZE
 	; PML4 -> PDPT -> 4 page directories of 2 MiB pages
 	mov dword [page_tables], page_tables + 0x1000 + PTE_TABLE
@@ -49,7 +67,8 @@ pvh_entry:
 	jmp SEL_CODE64:.in64
 bits 64
 .in64:	call segments
-	mov edi, ebx
+	mov edi, ebp
+	mov esi, ebx
 	xor ebp, ebp
 	call guest_start
 .stop:	hlt

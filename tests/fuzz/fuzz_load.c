@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a guest's image: reads inside the image, writes inside the guest, nothing written twice by two parts. */
-/* sources: vm/load.c vm/load_bzimage.c vm/load_pvh.c vm/load_flat.c lib/sha256.c lib/printf.c lib/string.c */
+/* sources: vm/load.c vm/load_bzimage.c vm/load_elf.c vm/load_pvh.c vm/load_multiboot.c vm/load_multiboot1.c vm/load_multiboot2.c vm/load_flat.c lib/sha256.c lib/printf.c lib/string.c */
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +65,31 @@ static int image_read(void *arg, uint64_t off, void *buf, uint32_t len)
 	return 0;
 }
 
-/* The first byte chooses the form and whether there is an initrd, the rest is the image. */
+/* A header whose checksum is right: chance does not find one. */
+static void plant(uint8_t *file, size_t size, uint8_t how, size_t at)
+{
+	static const uint8_t ident[] = {0x7f, 'E', 'L', 'F'};
+	uint32_t h[4];
+
+	if (how & 4 && size >= sizeof(ident))
+		memcpy(file, ident, sizeof(ident));
+	at = at * 8 + (how & 8 ? 4 : 0);
+	if (!(how & 3) || size < sizeof(h) || at > size - sizeof(h))
+		return;
+	memcpy(h, file + at, sizeof(h));
+	if ((how & 3) == 1) {
+		h[0] = 0x1badb002;
+		h[1] = how & 16 ? (h[1] & 3) | 0x10000 : h[1] & 0x20003;
+		h[2] = 0 - h[0] - h[1];
+	} else {
+		h[0] = 0xe85250d6;
+		h[1] = 0;
+		h[3] = 0 - h[0] - h[2];
+	}
+	memcpy(file + at, h, sizeof(h));
+}
+
+/* The first byte chooses the form and what comes along, the next two a header to plant, the rest is the image. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct load_target target = {.write = guest_write,
@@ -75,22 +99,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				     .map = map,
 				     .map_count = ARRAY_SIZE(map)};
 	struct image kernel = {.read = image_read}, initrd = {.size = 5000, .read = image_read};
-	struct load_request request = {.kernel = &kernel, .target = &target, .cmdline = "quiet"};
+	const struct load_module modules[] = {
+		{&initrd, "one two"},
+		{&initrd, NULL},
+	};
+	struct load_request request = {
+		.kernel = &kernel, .name = "k", .target = &target, .cmdline = "quiet"};
 	struct load_result result;
 	char err[200] = "";
+	uint8_t *copy;
 
-	if (!size)
+	if (size < 3)
 		return 0;
 	request.flat = data[0] & 8 ? (enum config_flat)(data[0] & 3) : FLAT_NONE;
 	request.flat_base = (uint64_t)(data[0] >> 4) << 14;
 	request.initrd = data[0] & 4 ? &initrd : NULL;
-	kernel.arg = (void *)(uintptr_t)(data + 1);
-	kernel.size = image_size = size - 1;
+	request.modules = modules;
+	request.module_count = data[0] & 8 ? 0 : data[0] & 3 ? ARRAY_SIZE(modules) : 0;
+	kernel.size = image_size = size - 3;
+	copy = malloc(size);
+	memcpy(copy, data + 3, size - 3);
+	plant(copy, size - 3, data[1], data[2]);
+	kernel.arg = copy;
 	if (load_guest(&request, &result, err, sizeof(err))) {
 		check(err[0] != 0);
-		return 0;
+	} else {
+		check(result.form && result.low.v < result.high.v && result.high.v <= GUEST_SIZE);
+		check(result.state.rflags == 2 && result.gpr[RSP] == result.state.rsp);
+		check(result.state.cr0 & 1 ? is_ram(NULL, GPA(result.state.rip), 1) : true);
 	}
-	check(result.form && result.low.v < result.high.v && result.high.v <= GUEST_SIZE);
-	check(result.state.rflags == 2 && result.gpr[RSP] == result.state.rsp);
+	free(copy);
 	return 0;
 }

@@ -2,11 +2,11 @@
 /* Start and end of a bare guest, its command line and memory map. */
 
 #include "lib/guest.h"
+#include "lib/boot.h"
 #include "lib/trap.h"
 #include "lib/x86.h"
 
 #define DEBUG_EXIT   0xf4
-#define START_MAGIC  0x336ec578
 #define TABLES	     8 /* page tables for what lies above 4 GiB */
 #define PTE_TABLE    0x7
 #define PTE_LARGE    0x87
@@ -18,7 +18,7 @@ const struct start_info *start_info;
 static uint64_t more_tables[TABLES][512] ALIGNED(4096);
 static uint32_t more_used;
 
-void guest_start(const struct start_info *info);
+void guest_start(uint32_t magic, const void *info);
 
 NORETURN void guest_exit(uint32_t value)
 {
@@ -27,12 +27,12 @@ NORETURN void guest_exit(uint32_t value)
 		hlt();
 }
 
-void guest_start(const struct start_info *info)
+void guest_start(uint32_t magic, const void *info)
 {
-	start_info = info;
 	trap_init();
-	if (info->magic != START_MAGIC) {
-		print("start_info's magic number is %x\n", info->magic);
+	start_info = boot_information(magic, info);
+	if (!start_info) {
+		print("unknown boot information (%x)\n", magic);
 		guest_exit(255);
 	}
 	guest_exit(guest_main());

@@ -24,7 +24,10 @@ uint64_t cmdline_number(const char *name, uint64_t otherwise);
 /* Is @word one of the comma-separated words of @list? */
 bool list_has(const char *list, const char *word);
 
-/* PVH's start_info and its memory map (Xen: include/public/arch-x86/hvm/start_info.h). */
+/*
+ * PVH's start_info and its memory map (Xen: include/public/arch-x86/hvm/start_info.h). A guest started by one of the
+ * multiboot protocols has it too: lib/boot.c makes it of what it was given, the image's name cut off the command line.
+ */
 struct start_info {
 	uint32_t magic, version, flags, nr_modules;
 	uint64_t modlist, cmdline, rsdp, memmap;
@@ -38,7 +41,16 @@ struct memmap_entry {
 
 #define MEMMAP_RAM 1
 
+struct module_entry {
+	uint64_t base, size, cmdline, reserved;
+};
+
 extern const struct start_info *start_info;
+
+/* "PVH", "multiboot" or "multiboot2"; and what the last two say of memory, in KiB, and the image's name. */
+extern const char *boot_protocol;
+extern uint32_t boot_mem_lower, boot_mem_upper;
+extern char boot_name[64];
 
 /* Is [@base, @base + @size) RAM in the memory map? */
 bool memmap_is_ram(uint64_t base, uint64_t size);
