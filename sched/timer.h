@@ -9,12 +9,13 @@
 #include "lib/types.h"
 
 /*
- * Timers that can be armed on one CPU at a time: its slice, its vCPUs' local APICs, which only it arms, and what
- * any CPU may arm: the console's timer, each VM's PIT and UART. Admission refuses a configuration that could need more.
+ * Timers that can be armed on one CPU at a time: its slice, its vCPUs' local APICs, which only it arms, and what any CPU
+ * may arm: the console's timer, each VM's PIT, UART, PM timer and clock. Admission refuses a configuration that could
+ * need more.
  */
-#define TIMERS_MAX 257
+#define TIMERS_MAX 385
 #define TIMERS_CPU 2
-#define TIMERS_VM  2
+#define TIMERS_VM  4
 
 struct timer_heap {
 	struct lock lock;

@@ -11,6 +11,7 @@
 #include "ept/frame.h"
 #include "ept/nested.h"
 #include "lib/string.h"
+#include "vm/board.h"
 #include "vm/console.h"
 #include "vm/gmem.h"
 #include "vm/irq.h"
@@ -113,8 +114,10 @@ static INIT int devices_make(struct vm *vm, const struct config_vm *c, const str
 		err = console_vm_init(vm, console);
 	if (!err && vm->service)
 		err = irq_pins_init(vm);
-	if (!err && vm->service)
+	if (!err)
 		err = power_vm_init(vm);
+	if (!err && !vm->service)
+		err = board_vm_init(vm);
 	if (!err && vm->service)
 		err = platform_init(vm, in->acpi);
 	return err;
@@ -203,7 +206,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 		.flat_base = c->flat_base,
 		.target = &target,
 		.screen = vm->service ? in->screen : NULL,
-		.rsdp = vm->service ? in->rsdp : GPA(0),
+		.rsdp = vm->service ? in->rsdp : board_tables(vm),
 		.modules = modules,
 		.module_count = (uint32_t)min_u64(c->module_count, LOAD_MODULES),
 	};

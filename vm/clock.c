@@ -52,6 +52,11 @@ INIT void clock_init(void)
 	clock_tsc0 = tsc_read();
 }
 
+uint64_t clock_wall(void)
+{
+	return clock_wall_ns / NS_PER_S + (tsc_read() - clock_tsc0) / (tsc_khz * 1000);
+}
+
 /* Every vCPU's page has the same origin: all clocks of the machine agree. */
 static int time_write(struct vcpu *v, uint64_t gpa)
 {

@@ -9,6 +9,7 @@
 #include "lib/atomic.h"
 #include "lib/printf.h"
 #include "sched/timer.h"
+#include "vdev/vboard.h"
 #include "vm/pins.h"
 
 /* MSI address and data (SDM vol. 3, 11.11.1 and 11.11.2) */
@@ -18,8 +19,6 @@
 #define MSI_LEVEL(data)	  ((data) >> 15 & 1)
 #define MSI_BASE	  0xfee00000ULL
 #define MSI_BASE_MASK	  0xfff00000ULL
-
-#define IOAPIC_DEFAULT_BASE 0xfec00000ULL
 
 /* --- what devices ask of their VM --- */
 
@@ -122,15 +121,17 @@ static void host_pic_eoi(void *arg, uint32_t irq)
 }
 
 /* ISA interrupt @irq at both controllers; vm->irq_lock held. */
-static void line_set(struct vm *vm, uint32_t irq, bool level)
+void irq_line_locked(struct vm *vm, uint32_t irq, bool level)
 {
+	uint32_t pin = irq ? irq : VBOARD_PIT_PIN;
+
 	vpic_set(&vm->pic, irq, level);
-	vioapic_set(&vm->ioapic[0], irq_isa_gsi(irq), level);
+	vioapic_set(&vm->ioapic[0], vm->service ? irq_isa_gsi(irq) : pin, level);
 }
 
 static void host_pit_output(void *arg, bool level)
 {
-	line_set(arg, 0, level);
+	irq_line_locked(arg, 0, level);
 }
 
 static void host_log(void *arg, const char *fmt, ...)
@@ -168,7 +169,7 @@ static const struct vdev_host irq_host = {
 void irq_line(struct vm *vm, uint32_t irq, bool level)
 {
 	lock_acquire(&vm->irq_lock);
-	line_set(vm, irq, level);
+	irq_line_locked(vm, irq, level);
 	lock_release(&vm->irq_lock);
 }
 
@@ -287,7 +288,7 @@ static int ioapics_init(struct vm *vm)
 	int err = 0;
 
 	for (uint32_t i = 0; i < n && !err; i++) {
-		uint64_t base = vm->service ? pins_ioapic_base(i) : IOAPIC_DEFAULT_BASE;
+		uint64_t base = vm->service ? pins_ioapic_base(i) : VBOARD_IOAPIC;
 		uint32_t pins = vm->service ? pins_ioapic_pins(i) : VIOAPIC_PINS;
 		uint8_t id = vm->service ? pins_ioapic_id(i) : 0;
 

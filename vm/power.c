@@ -9,7 +9,9 @@
 #include "drivers/pci.h"
 #include "drivers/power.h"
 #include "lib/lock.h"
+#include "vdev/vboard.h"
 #include "vdev/vpower.h"
+#include "vm/board.h"
 #include "vm/console.h"
 
 #define TCO_OFFSET	0x60 /* ICH9 data sheet, 13.9: TCO registers from PMBASE + 60h on */
@@ -19,10 +21,8 @@
 #define CLASS_ISA	0x0601 /* bridge, to ISA */
 #define PARK_WAIT_MS	100
 
-static struct vpower filter;
-static struct lock filter_lock;
 static enum config_on_end at_end;
-static struct vpower_config filter_config;
+static struct vpower_config machine_config;
 
 static INIT uint16_t io_port(const struct acpi_block *b)
 {
@@ -48,7 +48,7 @@ INIT void machine_power_init(const struct acpi_info *acpi, enum config_on_end on
 
 	power_init(acpi);
 	at_end = on_end;
-	filter_config = (struct vpower_config){
+	machine_config = (struct vpower_config){
 		.pm1a_control = io_port(&f->pm1a_cnt),
 		.pm1b_control = io_port(&f->pm1b_cnt),
 		.pm1a_status = io_port(&f->pm1a_evt),
@@ -56,22 +56,22 @@ INIT void machine_power_init(const struct acpi_info *acpi, enum config_on_end on
 		.fake_wake = true,
 	};
 	for (uint32_t i = 0; i < VPOWER_SLEEP_STATES; i++) {
-		filter_config.slp_typ_a[i] = i ? acpi->sleep[i].type_a : VPOWER_UNKNOWN;
-		filter_config.slp_typ_b[i] = i ? acpi->sleep[i].type_b : VPOWER_UNKNOWN;
+		machine_config.slp_typ_a[i] = i ? acpi->sleep[i].type_a : VPOWER_UNKNOWN;
+		machine_config.slp_typ_b[i] = i ? acpi->sleep[i].type_b : VPOWER_UNKNOWN;
 	}
 	if (f->flags & ACPI_FADT_RESET_REG_SUP && f->reset.space == ACPI_IO) {
-		filter_config.reset_port = (uint16_t)f->reset.address;
-		filter_config.reset_value = f->reset_value;
+		machine_config.reset_port = (uint16_t)f->reset.address;
+		machine_config.reset_value = f->reset_value;
 	}
 }
 
 /* --- the guest's accesses --- */
 
-static struct vcpu *asking; /* under filter_lock: whose access is being handled */
-
 static void request(void *arg, enum power_request what, const char *how)
 {
-	(void)arg;
+	struct vm *vm = arg;
+	struct vcpu *asking = vm->power_asking;
+
 	if (what == POWER_OFF)
 		power_request_off(asking, how);
 	else if (what == POWER_RESET)
@@ -97,16 +97,16 @@ static bool elsewhere(struct vm *vm, uint16_t port, uint8_t size)
 }
 
 /* Byte by byte: to the virtual device that is there, or to nobody. */
-static uint32_t other_access(uint16_t port, uint8_t size, bool in, uint32_t value)
+static uint32_t other_access(struct vm *vm, uint16_t port, uint8_t size, bool in, uint32_t value)
 {
 	uint32_t result = 0;
 
 	for (uint32_t i = 0; i < size; i++) {
 		uint32_t byte = in ? 0xff : value >> 8 * i & 0xff;
-		const struct port_range *r = port_find(asking->vm, (uint16_t)(port + i));
+		const struct port_range *r = port_find(vm, (uint16_t)(port + i));
 
 		if (r && r->fn != power_port)
-			r->fn(asking, r->arg, (uint16_t)(port + i), 1, in, &byte);
+			r->fn(vm->power_asking, r->arg, (uint16_t)(port + i), 1, in, &byte);
 		result |= (byte & 0xff) << 8 * i;
 	}
 	return result;
@@ -115,14 +115,14 @@ static uint32_t other_access(uint16_t port, uint8_t size, bool in, uint32_t valu
 static uint32_t pass_read(void *arg, uint16_t port, uint8_t size)
 {
 	if (elsewhere(arg, port, size))
-		return other_access(port, size, true, 0);
+		return other_access(arg, port, size, true, 0);
 	return size == 1 ? io_in8(port) : size == 2 ? io_in16(port) : io_in32(port);
 }
 
 static void pass_write(void *arg, uint16_t port, uint8_t size, uint32_t value)
 {
 	if (elsewhere(arg, port, size))
-		other_access(port, size, false, value);
+		other_access(arg, port, size, false, value);
 	else if (size == 1)
 		io_out8(port, (uint8_t)value);
 	else if (size == 2)
@@ -131,20 +131,33 @@ static void pass_write(void *arg, uint16_t port, uint8_t size, uint32_t value)
 		io_out32(port, value);
 }
 
-static const struct vpower_ops filter_ops = {
+static const struct vpower_ops machine_ops = {
 	.request = request, .pass_read = pass_read, .pass_write = pass_write};
+
+/* An isolated guest's ports end at its virtual board. */
+static const struct vpower_ops board_ops = {
+	.request = request, .pass_read = board_read, .pass_write = board_write};
+
+static INITDATA struct vpower_config board_config = {
+	.pm1a_control = VBOARD_PM_PORT + VACPI_CONTROL,
+	.slp_typ_a = {VPOWER_UNKNOWN, VPOWER_UNKNOWN, VPOWER_UNKNOWN, VPOWER_UNKNOWN,
+		      VPOWER_UNKNOWN, VBOARD_S5},
+	.reset_port = VBOARD_RESET_PORT,
+	.reset_value = VBOARD_RESET,
+};
 
 static void power_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
 		       uint32_t *value)
 {
-	(void)arg;
-	lock_acquire(&filter_lock);
-	asking = v;
+	struct vm *vm = arg;
+
+	lock_acquire(&vm->power_lock);
+	vm->power_asking = v;
 	if (in)
-		*value = vpower_read(&filter, port, size);
+		*value = vpower_read(&vm->power, port, size);
 	else
-		vpower_write(&filter, port, size, *value);
-	lock_release(&filter_lock);
+		vpower_write(&vm->power, port, size, *value);
+	lock_release(&vm->power_lock);
 }
 
 INIT int power_vm_init(struct vm *vm)
@@ -152,9 +165,12 @@ INIT int power_vm_init(struct vm *vm)
 	uint16_t port, count;
 	int err = 0;
 
-	vpower_init(&filter, &filter_ops, vm, &filter_config);
-	for (uint32_t i = 0; vpower_ports(&filter, i, &port, &count) && !err; i++)
-		err = port_add(vm, port, (uint16_t)(port + count - 1), power_port, NULL);
+	if (vm->service)
+		vpower_init(&vm->power, &machine_ops, vm, &machine_config);
+	else
+		vpower_init(&vm->power, &board_ops, vm, &board_config);
+	for (uint32_t i = 0; vpower_ports(&vm->power, i, &port, &count) && !err; i++)
+		err = port_add(vm, port, (uint16_t)(port + count - 1), power_port, vm);
 	return err;
 }
 

@@ -11,7 +11,7 @@
 /* Keep what power-off and reset need. Boot. */
 void machine_power_init(const struct acpi_info *acpi, enum config_on_end on_end);
 
-/* Give @vm the filter over the machine's power and reset ports. 0 or an error. */
+/* Give @vm the filter over its power and reset ports: the machine's, or its own board's. Boot. 0 or an error. */
 int power_vm_init(struct vm *vm);
 
 /* The guest asks for power-off or reset, by @how: granted where [system] power says so, else that VM ends. */

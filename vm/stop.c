@@ -6,6 +6,7 @@
 #include "arch/percpu.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
+#include "vm/board.h"
 #include "vm/console.h"
 #include "vm/power.h"
 #include "vm/vm.h"
@@ -35,6 +36,7 @@ static bool vm_end(struct vm *vm)
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vcpu_raise(vm->vcpu[i], EV_STOP);
 	vpit_stop(&vm->pit);
+	board_stop(vm);
 	return true;
 }
 

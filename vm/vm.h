@@ -11,10 +11,13 @@
 #include "lib/lock.h"
 #include "sched/sched.h"
 #include "vdev/host.h"
+#include "vdev/vacpi.h"
 #include "vdev/vioapic.h"
 #include "vdev/vlapic.h"
 #include "vdev/vpic.h"
 #include "vdev/vpit.h"
+#include "vdev/vpower.h"
+#include "vdev/vrtc.h"
 #include "vdev/vuart.h"
 #include "vm/config.h"
 #include "vm/conring.h"
@@ -153,12 +156,19 @@ struct vm {
 	struct port_range ports[VM_PORTS];
 	struct mmio_range mmio[VM_MMIO];
 
-	struct lock irq_lock; /* of the four devices below, and of its pins */
+	struct vpower power;
+	struct lock power_lock;
+	struct vcpu *power_asking; /* under power_lock: whose access is being handled */
+
+	struct lock irq_lock; /* of the devices below up to the UART, and of its pins */
 	struct vdev_host host;
 	uint32_t ioapic_count;
 	struct vioapic ioapic[VM_IOAPICS];
 	struct vpic pic;
 	struct vpit pit;
+	struct vacpi acpi;   /* isolated VMs only, as are */
+	struct vrtc rtc;     /* the clock and */
+	uint32_t pci_select; /* what was written to 0xcf8 */
 	struct vuart uart;
 	struct lock uart_lock;
 	struct conring con; /* what COM1 sent; under the console's lock */

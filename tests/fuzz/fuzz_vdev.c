@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any sequence of register accesses, interrupts and pauses on a VM's chips, wired as in a PC; invariants after each. */
-/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_timer.c vdev/vlapic_route.c vdev/vioapic.c vdev/vpic.c vdev/vpit.c vdev/vuart.c */
+/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_timer.c vdev/vlapic_route.c vdev/vioapic.c vdev/vpic.c vdev/vpit.c vdev/vuart.c vdev/vacpi.c vdev/vrtc.c */
 
 #include <stdlib.h>
 #include "tests/unit/vdev_fake.h"
+#include "vdev/vacpi.h"
 #include "vdev/vioapic.h"
 #include "vdev/vpic.h"
 #include "vdev/vpit.h"
+#include "vdev/vrtc.h"
 #include "vdev/vuart.h"
 
 #define CPUS	    3
 #define TIMERS_STEP 64	/* timers that fire in one pause */
 #define CALLS_STEP  512 /* messages that one step may cause */
 #define UART_IRQ    4
+#define RTC_IRQ	    8
+#define SCI_IRQ	    9
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +25,8 @@ static struct vioapic ioapic;
 static struct vpic pic;
 static struct vpit pit;
 static struct vuart uart;
+static struct vacpi acpi;
+static struct vrtc rtc;
 static uint32_t tx_room, held;
 
 static const uint8_t *input;
@@ -95,6 +101,20 @@ static void uart_irq(void *arg, bool level)
 	isa_line(UART_IRQ, level);
 }
 
+static void acpi_sci(void *vm, bool level)
+{
+	(void)vm;
+	isa_line(SCI_IRQ, level);
+}
+
+static void rtc_irq(void *vm, bool level)
+{
+	(void)vm;
+	isa_line(RTC_IRQ, level);
+	if (level)
+		vacpi_rtc(&acpi);
+}
+
 /* A back end that feeds more as soon as there is room. */
 static void uart_taken(void *arg)
 {
@@ -137,6 +157,8 @@ static void power_on(void)
 	vpic_init(&pic, &fake_host, NULL);
 	vpit_init(&pit, &fake_host, NULL);
 	vuart_init(&uart, &uart_ops, NULL, &fake_host, NULL);
+	vacpi_init(&acpi, &fake_host, NULL, acpi_sci);
+	vrtc_init(&rtc, &fake_host, NULL, rtc_irq, take(4));
 	tx_room = 0;
 	held = 0;
 	if (!(how & 8))
@@ -191,7 +213,9 @@ static void check_all(void)
 	for (uint32_t n = 0; n < 2; n++)
 		check(pic.chip[n].top < 8 && !(pic.chip[n].base & 7));
 	check(fake.locked == 0);
-	check(fake.timers <= CPUS + 2);
+	check(acpi.level == !!(acpi.status & acpi.enable));
+	check(!rtc.level || rtc.flags & rtc.ram[0x0b]);
+	check(fake.timers <= CPUS + 4);
 }
 
 /* --- steps --- */
@@ -311,6 +335,21 @@ static void uart_step(uint8_t op)
 	}
 }
 
+/* The clock's registers, and ACPI's. */
+static void board_step(uint8_t op)
+{
+	uint8_t size = (uint8_t)(1 << op % 3);
+
+	if (op & 0x80)
+		vrtc_write(&rtc, op & 0x40, (uint8_t)take(1));
+	else if (op & 0x40)
+		vrtc_read(&rtc, true);
+	else if (op & 0x20)
+		vacpi_write(&acpi, (uint32_t)take(1) % VACPI_PORTS, size, (uint32_t)take(size));
+	else
+		vacpi_read(&acpi, (uint32_t)take(1) % VACPI_PORTS, size);
+}
+
 static void chip_step(uint8_t op)
 {
 	static const uint16_t pic_port[] = {0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1};
@@ -395,6 +434,8 @@ static void step(void)
 		message_step();
 		break;
 	case 9:
+		board_step((uint8_t)take(1));
+		break;
 	case 10:
 		uart_step((uint8_t)take(1));
 		break;
