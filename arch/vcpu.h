@@ -118,7 +118,7 @@ enum exit_kind {
 	EXIT_INIT,
 	EXIT_SIPI,
 	EXIT_EOI,     /* virtual EOI of a vector in the EOI-exit bitmap (APIC virtualization) */
-	EXIT_APIC,    /* APIC access or APIC write under APIC virtualization */
+	EXIT_APIC,    /* APIC write that the processor has not finished under APIC virtualization */
 	EXIT_INVALID, /* entry refused by the processor: our state or the guest's was bad */
 	EXIT_KIND_COUNT,
 };
@@ -169,6 +169,9 @@ struct exit {
 			uint8_t vector;
 		} eoi;
 		struct {
+			uint16_t offset; /* of the register that was written */
+		} apic;
+		struct {
 			gva_t gva;
 		} invlpg;
 		struct {
@@ -193,7 +196,9 @@ struct vcpu_arch {
 	struct vm_arch *vm;
 	void *ctl; /* control block: VMCB or VMCS, one frame, mapped in the hypervisor */
 	hpa_t ctl_pa;
-	void *priv;    /* backend's own, in the same quota; may be NULL */
+	void *priv; /* backend's own, in the same quota; may be NULL */
+	uint32_t *
+		apic; /* virtual-APIC page, SDM vol. 3, 30.1.1; NULL: the processor keeps no APIC registers */
 	uint32_t asid; /* ASID or VPID in use on the CPU it is loaded on */
 	uint64_t asid_gen;
 	bool flush; /* drop guest translations before the next entry (any CPU may set it, atomically) */
@@ -282,6 +287,13 @@ struct virt_ops {
 	/* --- permissions (VM-wide; only while none of its vCPUs runs, or widening) --- */
 	void (*io_intercept)(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);
 	void (*msr_intercept)(struct vm_arch *vm, uint32_t msr, uint32_t rw, bool on);
+	/*
+	 * The processor keeps the x2APIC registers in v->apic from now on, or no longer; @status is SVI << 8 | RVI. Both
+	 * are NULL where no backend's v->apic is ever set.
+	 */
+	void (*apic_virtual)(struct vcpu_arch *v, bool on, uint16_t status);
+	/* Requests were added in v->apic, the highest is @vector (-1: none); EOIs of vectors in @eoi_exit are EXIT_EOI. */
+	void (*apic_request)(struct vcpu_arch *v, int vector, const uint64_t *eoi_exit);
 	/* The TSC offset in v->tsc_offset has changed. */
 	void (*tsc_changed)(struct vcpu_arch *v);
 

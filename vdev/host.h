@@ -69,6 +69,8 @@ struct vdev_host {
 	void (*kick)(void *vm, uint32_t vcpu);
 	/* @what: enum vdev_signal; @page of a start-up IPI. On any CPU. */
 	void (*init_sipi)(void *vm, uint32_t vcpu, int what, uint8_t page);
+	/* vCPU @vcpu's registers are in its page from now on, for the processor to use; no longer. On its own CPU. */
+	void (*apic_virtual)(void *vm, uint32_t vcpu, bool on);
 	/* A level-triggered vector was ended by a vCPU: take the chips' lock, call vioapic_eoi. Lock not held. */
 	void (*eoi_broadcast)(void *vm, uint8_t vector);
 

@@ -61,8 +61,15 @@ int vlapic_requested(const struct vlapic *v)
 int vlapic_pending_slow(const struct vlapic *v)
 {
 	int vector = vlapic_requested(v);
+	uint32_t ppr = v->ppr;
 
-	return vector >= 0 && CLASS((uint32_t)vector) > CLASS(v->ppr) ? vector : -1;
+	if (v->virtual) {
+		int shown = vlapic_page_requested(v);
+
+		vector = vector > shown ? vector : shown;
+		ppr = vlapic_page_ppr(v);
+	}
+	return vector >= 0 && CLASS((uint32_t)vector) > CLASS(ppr) ? vector : -1;
 }
 
 uint32_t vlapic_in_service(const struct vlapic *v)
@@ -102,6 +109,16 @@ void vlapic_ack(struct vlapic *v, uint8_t vector)
 	ppr_update(v);
 }
 
+void vlapic_eoi_seen(struct vlapic *v, uint8_t vector)
+{
+	if (likely(!(atomic_load_relaxed_u64(&v->tmr[WORD(vector)]) & MASK(vector))))
+		return;
+	if (v->lvt[VLAPIC_LVT_LINT0] & LVT_REMOTE_IRR || v->lvt[VLAPIC_LVT_LINT1] & LVT_REMOTE_IRR)
+		vlapic_lint_eoi(v, vector);
+	if (!(v->svr & SVR_NO_EOI_BROADCAST))
+		v->host->eoi_broadcast(v->vm, vector);
+}
+
 void vlapic_eoi(struct vlapic *v)
 {
 	uint32_t vector = vlapic_in_service(v);
@@ -113,12 +130,7 @@ void vlapic_eoi(struct vlapic *v)
 	if (!v->isr[w])
 		v->isr_sum &= ~(1u << w);
 	ppr_update(v);
-	if (likely(!(atomic_load_relaxed_u64(&v->tmr[w]) & MASK(vector))))
-		return;
-	if (v->lvt[VLAPIC_LVT_LINT0] & LVT_REMOTE_IRR || v->lvt[VLAPIC_LVT_LINT1] & LVT_REMOTE_IRR)
-		vlapic_lint_eoi(v, vector);
-	if (!(v->svr & SVR_NO_EOI_BROADCAST))
-		v->host->eoi_broadcast(v->vm, (uint8_t)vector);
+	vlapic_eoi_seen(v, (uint8_t)vector);
 }
 
 void vlapic_tpr_set(struct vlapic *v, uint32_t tpr)
@@ -218,11 +230,15 @@ static void registers_reset(struct vlapic *v)
 
 void vlapic_init_signal(struct vlapic *v)
 {
+	vlapic_page_give_back(v);
 	registers_reset(v);
+	if (v->x2)
+		vlapic_page_take(v);
 }
 
 void vlapic_reset(struct vlapic *v)
 {
+	vlapic_page_give_back(v);
 	v->base = VLAPIC_BASE | IA32_APIC_BASE_EN | (v->cfg.bsp ? IA32_APIC_BASE_BSP : 0);
 	v->x2 = false;
 	registers_reset(v);
@@ -270,12 +286,14 @@ int vlapic_set_base(struct vlapic *v, uint64_t value)
 	v->base = value;
 	if (!(value & IA32_APIC_BASE_EN)) {
 		/* Enabled again it is as after power-up (11.4.3). */
+		vlapic_page_give_back(v);
 		v->x2 = false;
 		registers_reset(v);
 	} else if (value & IA32_APIC_BASE_EXTD && !v->x2) {
 		v->x2 = true;
 		v->ldr = vlapic_x2_ldr(v);
 		v->icr = (uint32_t)v->icr; /* the high half is not preserved (11.12.5.1) */
+		vlapic_page_take(v);
 	}
 	return 0;
 }

@@ -39,6 +39,7 @@ struct vlapic_config {
 	bool x2apic;	   /* x2APIC mode is offered */
 	bool directed_eoi; /* suppression of EOI broadcasts is offered */
 	uint8_t phys_bits; /* of the guest's physical addresses */
+	uint32_t *page;	   /* zeroed, for the processor's APIC virtualization; NULL: it has none */
 };
 
 struct vlapic {
@@ -49,6 +50,7 @@ struct vlapic {
 	uint32_t isr_sum; /* exact */
 	bool soft_on;	  /* enabled by APIC_BASE and SVR: takes fixed interrupts */
 	bool x2;	  /* x2APIC mode */
+	bool virtual;	  /* the processor keeps the registers in the page (vlapic_page.c) */
 	uint64_t irr[4];
 	uint64_t tmr[4];
 	uint64_t isr[4];
@@ -107,7 +109,7 @@ int vlapic_pending_slow(const struct vlapic *v);
 /* The vector that the vCPU should take now, -1: none. Does not look at RFLAGS.IF. */
 static inline int vlapic_pending(const struct vlapic *v)
 {
-	if (likely(!atomic_load_u32(&v->irr_sum)))
+	if (likely(!atomic_load_u32(&v->irr_sum)) && !v->virtual)
 		return -1;
 	return vlapic_pending_slow(v);
 }
@@ -119,6 +121,16 @@ void vlapic_ack(struct vlapic *v, uint8_t vector);
 bool vlapic_extint_enabled(const struct vlapic *v);
 /* One was taken. */
 void vlapic_extint_ack(struct vlapic *v);
+
+/* --- while the processor keeps the registers: v->virtual (own CPU) --- */
+/* Requests go to the page. The highest there, for RVI; -1: none. The trigger modes in v->tmr say whose EOIs are to exit. */
+int vlapic_post(struct vlapic *v);
+/* RVI and SVI as the page has them. SDM vol. 3, 25.4.2. */
+uint16_t vlapic_page_status(const struct vlapic *v);
+/* The guest has ended @vector, which the processor has taken out of service already. */
+void vlapic_eoi_seen(struct vlapic *v, uint8_t vector);
+/* The guest has written the register at @offset, and the processor leaves the rest to us. False: nothing to do with it. */
+bool vlapic_page_written(struct vlapic *v, uint32_t offset);
 
 /* --- interrupts coming in (any CPU) --- */
 /* Request @vector. False if the APIC is disabled. Kicks the vCPU if it was not requested before. */

@@ -96,6 +96,19 @@ void vlapic_tpr_set(struct vlapic *v, uint32_t tpr);
 /* Logical id in x2APIC mode, 11.12.10.2. */
 uint32_t vlapic_x2_ldr(const struct vlapic *v);
 
+/* --- vlapic_reg.c --- */
+/* A register that both modes have, with 32 bits. False: no such register, or it cannot be read. */
+bool vlapic_register(struct vlapic *v, uint32_t reg, uint32_t *value);
+
+/* --- vlapic_page.c --- */
+/* The processor keeps the registers from now on, if it can; no longer. Own CPU. */
+void vlapic_page_take(struct vlapic *v);
+void vlapic_page_give_back(struct vlapic *v);
+int vlapic_page_requested(const struct vlapic *v);
+uint32_t vlapic_page_ppr(const struct vlapic *v);
+/* SVR has changed. */
+void vlapic_page_svr(struct vlapic *v);
+
 /* --- vlapic_timer.c --- */
 void vlapic_timer_init(struct vlapic *v);
 void vlapic_timer_reset(struct vlapic *v);

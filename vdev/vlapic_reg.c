@@ -40,8 +40,7 @@ static uint32_t version(const struct vlapic *v)
 	       (v->cfg.directed_eoi ? VERSION_DIRECTED_EOI : 0);
 }
 
-/* Registers that both modes have, with 32 bits. False: no such register, or it cannot be read. */
-static bool reg_read(struct vlapic *v, uint32_t reg, uint32_t *value)
+bool vlapic_register(struct vlapic *v, uint32_t reg, uint32_t *value)
 {
 	switch (reg) {
 	case REG_VERSION:
@@ -121,7 +120,7 @@ static uint32_t xapic_read(struct vlapic *v, uint32_t reg)
 	case REG_ICR2:
 		return (uint32_t)(v->icr >> 32);
 	default:
-		if (!reg_read(v, reg, &value))
+		if (!vlapic_register(v, reg, &value))
 			vlapic_error(v, ESR_REGISTER);
 		return value;
 	}
@@ -150,6 +149,7 @@ static void svr_write(struct vlapic *v, uint32_t value)
 	value &= svr_writable(v);
 	atomic_store_u32(&v->svr, value);
 	atomic_store_bool(&v->soft_on, value & SVR_ENABLE);
+	vlapic_page_svr(v);
 	if (v->soft_on)
 		return;
 	for (uint32_t n = 0; n < VLAPIC_LVT_COUNT; n++)
@@ -247,7 +247,7 @@ int vlapic_msr_read(struct vlapic *v, uint32_t msr, uint64_t *value)
 	}
 	if (reg == REG_ID)
 		low = v->cfg.id;
-	else if (!reg_read(v, reg, &low))
+	else if (!vlapic_register(v, reg, &low))
 		return -EINVAL;
 	*value = low;
 	return 0;

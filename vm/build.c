@@ -77,6 +77,7 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 		.phys_bits = memory_phys_bits(),
 	};
 	virt->vcpu_init(&v->arch, &vm->arch, ctl, pa);
+	lapic.page = v->arch.apic;
 	vlapic_init(&v->lapic, &lapic, &vm->host, vm);
 	xstate_reset(v);
 	vcpu_reset(v);

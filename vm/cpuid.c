@@ -20,7 +20,9 @@
 #define ECX1_OSXSAVE	BIT(27)
 #define ECX1_HYPERVISOR BIT(31)
 #define ECX7_OSPKE	BIT(4)
-#define XSAVE_FEATURES	0x7U /* XSAVEOPT, XSAVEC, XGETBV with ECX = 1 */
+#define XSAVE_OPT	BIT(0)
+#define XSAVE_C		BIT(1)
+#define XSAVE_XGETBV	BIT(2) /* with ECX = 1 */
 #define EAX6_ARAT	BIT(2)
 
 /* KVM's feature bits (Linux, Documentation/virt/kvm/x86/cpuid.rst). No PV EOI: DESIGN section 7. */
@@ -95,8 +97,10 @@ static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 		r->ebx = offered ? xstate_size(xcr0_read())
 				 : 0; /* the guest's own XCR0 is in force */
 	} else if (sub == 1) {
-		*r = (struct cpuid_regs){.eax = r->eax & XSAVE_FEATURES,
-					 .ebx = xstate_size_compact(xcr0_read())};
+		uint32_t features = XSAVE_OPT | XSAVE_XGETBV | (xstate_compact() ? XSAVE_C : 0);
+		uint32_t size = xstate_compact() ? xstate_size_compact(xcr0_read()) : 0;
+
+		*r = (struct cpuid_regs){.eax = r->eax & features, .ebx = size};
 	} else if (sub > 62 || !(offered & BIT(sub))) {
 		*r = (struct cpuid_regs){0};
 	}

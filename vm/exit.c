@@ -106,6 +106,9 @@ static void exit_hlt(struct vcpu *v)
 {
 	vcpu_skip(v);
 	v->state = VCPU_HALTED;
+	/* What waits in the page left no event behind when it was put there: look whether it ends the sleep at once. */
+	if (v->lapic.virtual)
+		atomic_or_u64(&v->events, EV_IRQ);
 }
 
 static void exit_skip(struct vcpu *v)
@@ -181,6 +184,17 @@ static void exit_invalid(struct vcpu *v)
 	vm_stop(v, "the processor refused the entry");
 }
 
+static void exit_eoi(struct vcpu *v)
+{
+	vlapic_eoi_seen(&v->lapic, v->arch.exit.info.eoi.vector);
+}
+
+static void exit_apic(struct vcpu *v)
+{
+	if (!vlapic_page_written(&v->lapic, v->arch.exit.info.apic.offset))
+		vm_stop(v, "a write to its APIC that no rule covers");
+}
+
 static void exit_unknown(struct vcpu *v)
 {
 	vm_stop(v, "exit that no rule covers");
@@ -214,8 +228,8 @@ static void (*const handlers[EXIT_KIND_COUNT])(struct vcpu *v) = {
 	[EXIT_TRIPLE] = exit_triple,
 	[EXIT_INIT] = exit_nothing,
 	[EXIT_SIPI] = exit_nothing,
-	[EXIT_EOI] = exit_unknown,
-	[EXIT_APIC] = exit_unknown,
+	[EXIT_EOI] = exit_eoi,
+	[EXIT_APIC] = exit_apic,
 	[EXIT_INVALID] = exit_invalid,
 	[EXIT_UNKNOWN] = exit_unknown,
 };

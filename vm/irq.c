@@ -81,6 +81,14 @@ static void host_signal(void *arg, uint32_t vcpu, int what, uint8_t page)
 	vcpu_raise(v, what == VDEV_INIT ? EV_INIT : EV_NMI);
 }
 
+static void host_apic_virtual(void *arg, uint32_t vcpu, bool on)
+{
+	struct vm *vm = arg;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	virt->apic_virtual(&v->arch, on, on ? vlapic_page_status(&v->lapic) : 0);
+}
+
 static void host_eoi_broadcast(void *arg, uint8_t vector)
 {
 	struct vm *vm = arg;
@@ -156,6 +164,7 @@ static const struct vdev_host irq_host = {
 	.apic_msg = host_apic_msg,
 	.kick = host_kick,
 	.init_sipi = host_signal,
+	.apic_virtual = host_apic_virtual,
 	.eoi_broadcast = host_eoi_broadcast,
 	.pin_changed = host_pin_changed,
 	.pin_eoi = host_pin_eoi,

@@ -239,13 +239,23 @@ static bool irq_held_back(struct vcpu *v)
 	return false;
 }
 
+/* The vLAPIC's vector to inject, -1: none. Where the processor keeps the registers it does that by itself. */
+static int irq_next(struct vcpu *v)
+{
+	if (!v->lapic.virtual)
+		return vlapic_pending(&v->lapic);
+	if (v->lapic.irr_sum)
+		virt->apic_request(&v->arch, vlapic_post(&v->lapic), v->lapic.tmr);
+	return -1;
+}
+
 static void events_irq(struct vcpu *v)
 {
 	int vector;
 
 	/* Cleared before the look: what is accepted from here on sets it again. */
 	atomic_and_u64(&v->events, ~EV_IRQ);
-	vector = vlapic_pending(&v->lapic);
+	vector = irq_next(v);
 	if (vector < 0 && !irq_extint_pending(v) && !v->deferred.valid) {
 		virt->irq_window(&v->arch, false);
 		return;
@@ -266,7 +276,7 @@ static void events_irq(struct vcpu *v)
 	if (vector >= 0)
 		inject(v, EVENT_INTR, (uint8_t)vector);
 	/* One at a time; ask for the window if there is another. */
-	if (vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v)) {
+	if (irq_next(v) >= 0 || irq_extint_pending(v)) {
 		atomic_or_u64(&v->events, EV_IRQ);
 		virt->irq_window(&v->arch, true);
 	} else {

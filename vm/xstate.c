@@ -21,6 +21,7 @@
 static uint64_t components;
 static uint32_t area_size = 512;
 static bool has_tsc_aux;
+static bool compact;
 
 /* The standard form's size (SDM vol. 1, 13.4.3): the end of the last component; the processor's own sum may count more. */
 uint32_t xstate_size(uint64_t mask)
@@ -55,6 +56,11 @@ uint32_t xstate_size_compact(uint64_t mask)
 	return size;
 }
 
+bool xstate_compact(void)
+{
+	return compact;
+}
+
 void xstate_init(void)
 {
 	has_tsc_aux = cpuid(0x80000001, 0).edx & CPUID_EXT_RDTSCP;
@@ -64,6 +70,8 @@ void xstate_init(void)
 	xstate_enable();
 	xcr0_write(components);
 	area_size = (uint32_t)max_u64(cpuid(0xd, 0).ebx, xstate_size(components));
+	/* Bochs 2.7 counts otherwise, and what its XSAVEC has saved comes back wrong. */
+	compact = cpuid(0xd, 1).ebx == xstate_size_compact(components);
 	xcr0_write(XCR0_X87);
 }
 

@@ -41,6 +41,7 @@ static const struct control proc_controls[] = {
 	{"MSR bitmaps",	PROC_MSR_BITMAPS, NEED },
 	       {"MONITOR exiting",	   PROC_MONITOR,	 NEED },
 	{"secondary controls", PROC_SECONDARY,   NEED },
+	       {"TPR shadow",	      PROC_TPR_SHADOW,  WANT },
 };
 
 static const struct control proc2_controls[] = {
@@ -52,6 +53,9 @@ static const struct control proc2_controls[] = {
 	{"INVPCID",		    PROC2_INVPCID,	   WANT},
 	{"ENCLS exiting",		  PROC2_ENCLS,	       WANT},
 	{"XSAVES",		     PROC2_XSAVES,	 WANT},
+	{"x2APIC mode",		PROC2_X2APIC,	      WANT},
+	{"APIC registers",		   PROC2_APIC_REGS,    WANT},
+	{"interrupt delivery",	       PROC2_VIRT_INTR,	WANT},
 };
 
 static const struct control exit_controls[] = {
@@ -160,6 +164,14 @@ static void masks_derive(struct vmx_controls *c)
 	c->cr4_mask = c->cr4_fixed0 | ~(cr4_guest & c->cr4_fixed1);
 }
 
+/* All or nothing, and not from the start: apic.c switches it on with a vCPU's x2APIC mode. */
+static void apicv_derive(struct vmx_controls *c)
+{
+	c->apicv = c->proc & PROC_TPR_SHADOW && (c->proc2 & APICV_PROC2) == APICV_PROC2;
+	c->proc &= ~(uint32_t)PROC_TPR_SHADOW;
+	c->proc2 &= ~(uint32_t)APICV_PROC2;
+}
+
 static const char *sentence(const char *lacks)
 {
 	static char text[SENTENCE_MAX];
@@ -185,5 +197,6 @@ const char *vmx_controls_derive(struct vmx_controls *c)
 	c->string_info = basic & VMX_BASIC_STRING_INFO;
 	c->timer_shift = misc & VMX_MISC_TIMER_SHIFT;
 	masks_derive(c);
+	apicv_derive(c);
 	return NULL;
 }

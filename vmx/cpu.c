@@ -68,15 +68,18 @@ const char *vmx_probe(void)
 		vmx_ctl.pin &= ~(uint32_t)PIN_TIMER;
 	if (option_off("vpid"))
 		vmx_ctl.proc2 &= ~(uint32_t)PROC2_VPID;
+	if (option_off("apicv"))
+		vmx_ctl.apicv = false;
 	limits_set();
 	snprintf_(
 		features, sizeof(features),
-		"VMX, EPT%s, unrestricted guest, virtual NMIs; VPID %s, RDTSCP %s, INVPCID %s, XSAVES %s%s",
+		"VMX, EPT%s, unrestricted guest, virtual NMIs; VPID %s, RDTSCP %s, INVPCID %s, XSAVES %s, APIC virtualization %s%s",
 		vmx_ctl.ept_cap & EPT_CAP_AD ? " with A/D" : "",
 		vmx_ctl.proc2 & PROC2_VPID ? "on" : "off",
 		vmx_ctl.proc2 & PROC2_RDTSCP ? "on" : "off",
 		vmx_ctl.proc2 & PROC2_INVPCID ? "on" : "off",
-		vmx_ctl.proc2 & PROC2_XSAVES ? "on" : "off", vmx_quirk_if0 ? "; time slices" : "");
+		vmx_ctl.proc2 & PROC2_XSAVES ? "on" : "off", vmx_ctl.apicv ? "on" : "off",
+		vmx_quirk_if0 ? "; time slices" : "");
 	return NULL;
 }
 
@@ -94,7 +97,7 @@ static const char *same_as_boot(void)
 	if (refusal)
 		return refusal;
 	if (c.revision != vmx_ctl.revision || (vmx_ctl.proc2 & ~c.proc2) ||
-	    (vmx_ctl.pin & ~c.pin) || (vmx_ctl.ept_cap & ~c.ept_cap))
+	    (vmx_ctl.pin & ~c.pin) || (vmx_ctl.apicv && !c.apicv) || (vmx_ctl.ept_cap & ~c.ept_cap))
 		return "VT-x on this processor differs from the boot processor's.";
 	return NULL;
 }

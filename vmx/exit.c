@@ -113,6 +113,16 @@ static void fill_invd(struct vcpu_arch *v)
 	v->exit.info.invd.wbinvd = v->exit.reason == REASON_WBINVD;
 }
 
+static void fill_eoi(struct vcpu_arch *v)
+{
+	v->exit.info.eoi.vector = (uint8_t)v->exit.qual;
+}
+
+static void fill_apic(struct vcpu_arch *v)
+{
+	v->exit.info.apic.offset = v->exit.qual & APIC_QUAL_OFFSET;
+}
+
 static void fill_invlpg(struct vcpu_arch *v)
 {
 	v->exit.info.invlpg.gva = GVA(v->exit.qual);
@@ -178,6 +188,8 @@ static const struct row rows[REASON_COUNT] = {
 	[REASON_MONITOR] = ROW(EXIT_MONITOR, ROW_LEN, NULL),
 	[REASON_PAUSE] = ROW(EXIT_PAUSE, ROW_LEN, NULL),
 	[REASON_ENTRY_MCE] = ROW(EXIT_MCE, ROW_NONE, NULL),
+	[REASON_EOI] = ROW(EXIT_EOI, ROW_QUAL, fill_eoi),
+	[REASON_APIC_WRITE] = ROW(EXIT_APIC, ROW_QUAL, fill_apic),
 	[REASON_EPT_VIOLATION] = ROW(EXIT_NPF, ROW_QUAL | ROW_CUT, fill_violation),
 	[REASON_EPT_MISCONFIG] = ROW(EXIT_UNKNOWN, ROW_NONE, fill_misconfig),
 	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN, NULL),

@@ -111,12 +111,16 @@ static void controls_write(const struct vcpu_arch *v)
 		vmcs_write(VMCS_ENCLS_BITMAP, UINT64_MAX);
 }
 
-static void addresses_write(const struct vm_arch *vm)
+static void addresses_write(const struct vcpu_arch *v, const struct vm_arch *vm)
 {
 	vmcs_write(VMCS_IO_BITMAP_A, vm->io_bitmap_pa.v);
 	vmcs_write(VMCS_IO_BITMAP_B, vm->io_bitmap_pa.v + PAGE_SIZE);
 	vmcs_write(VMCS_MSR_BITMAP, vm->msr_bitmap_pa.v);
 	vmcs_write(VMCS_EPTP, eptp_of(vm));
+	if (v->apic) {
+		vmcs_write(VMCS_VIRTUAL_APIC, v->ctl_pa.v + 2 * PAGE_SIZE);
+		vmcs_write(VMCS_TPR_THRESHOLD, 0);
+	}
 }
 
 void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames)
@@ -127,12 +131,13 @@ void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t fram
 	v->ctl = va;
 	v->ctl_pa = frames;
 	v->priv = (uint8_t *)va + PAGE_SIZE;
+	v->apic = vmx_ctl.apicv ? (uint32_t *)((uint8_t *)va + 2 * PAGE_SIZE) : NULL;
 	own_of(v)->proc = vmx_ctl.proc;
 	*(uint32_t *)v->ctl = vmx_ctl.revision;
 	vmclear(v);
 	borrowed = vmx_borrow(v);
 	controls_write(v);
-	addresses_write(vm);
+	addresses_write(v, vm);
 	vmx_release(v, borrowed);
 }
 

@@ -68,6 +68,7 @@
 
 /* VMCS fields, appendix B. 16-bit */
 #define VMCS_VPID		0x0000
+#define VMCS_GUEST_INTR_STATUS	0x0810 /* RVI, SVI */
 #define VMCS_GUEST_ES_SEL	0x0800 /* ES, CS, SS, DS, FS, GS, LDTR, TR: steps of 2 */
 #define VMCS_HOST_ES_SEL	0x0c00
 #define VMCS_HOST_CS_SEL	0x0c02
@@ -81,7 +82,9 @@
 #define VMCS_IO_BITMAP_B	0x2002
 #define VMCS_MSR_BITMAP		0x2004
 #define VMCS_TSC_OFFSET		0x2010
+#define VMCS_VIRTUAL_APIC	0x2012
 #define VMCS_EPTP		0x201a
+#define VMCS_EOI_EXIT		0x201c /* four of 64 bits: steps of 2 */
 #define VMCS_XSS_BITMAP		0x202c
 #define VMCS_ENCLS_BITMAP	0x202e
 #define VMCS_GUEST_PHYSICAL	0x2400
@@ -106,6 +109,7 @@
 #define VMCS_ENTRY_INTR		0x4016
 #define VMCS_ENTRY_ERROR	0x4018
 #define VMCS_ENTRY_LEN		0x401a
+#define VMCS_TPR_THRESHOLD	0x401c
 #define VMCS_PROC2		0x401e
 #define VMCS_INSN_ERROR		0x4400
 #define VMCS_EXIT_REASON	0x4402
@@ -179,6 +183,7 @@
 #define PROC_CR3_STORE	 BIT(16)
 #define PROC_CR8_LOAD	 BIT(19)
 #define PROC_CR8_STORE	 BIT(20)
+#define PROC_TPR_SHADOW	 BIT(21)
 #define PROC_NMI_WINDOW	 BIT(22)
 #define PROC_MOV_DR	 BIT(23)
 #define PROC_IO_BITMAPS	 BIT(25)
@@ -190,12 +195,17 @@
 /* Secondary processor-based controls, 25.6.2 */
 #define PROC2_EPT	   BIT(1)
 #define PROC2_RDTSCP	   BIT(3)
+#define PROC2_X2APIC	   BIT(4)
 #define PROC2_VPID	   BIT(5)
 #define PROC2_WBINVD	   BIT(6)
 #define PROC2_UNRESTRICTED BIT(7)
+#define PROC2_APIC_REGS	   BIT(8)
+#define PROC2_VIRT_INTR	   BIT(9)
 #define PROC2_INVPCID	   BIT(12)
 #define PROC2_ENCLS	   BIT(15)
 #define PROC2_XSAVES	   BIT(20)
+
+#define APICV_PROC2 (PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VIRT_INTR)
 
 /* Exit controls, 25.7.1 */
 #define EXIT_SAVE_DEBUG BIT(2)
@@ -264,6 +274,7 @@
 #define REASON_MONITOR	     39
 #define REASON_PAUSE	     40
 #define REASON_ENTRY_MCE     41
+#define REASON_EOI	     45
 #define REASON_EPT_VIOLATION 48
 #define REASON_EPT_MISCONFIG 49
 #define REASON_INVEPT	     50
@@ -272,6 +283,7 @@
 #define REASON_INVVPID	     53
 #define REASON_WBINVD	     54
 #define REASON_XSETBV	     55
+#define REASON_APIC_WRITE    56
 #define REASON_VMFUNC	     59
 #define REASON_ENCLS	     60
 #define REASON_COUNT	     64
@@ -311,6 +323,9 @@
 #define EPT_QUAL_FINAL	     BIT(8) /* with LINEAR: the access itself, not the guest's page walk */
 #define EPT_QUAL_NMI_UNBLOCK BIT(12)
 
+/* Qualification of APIC-write exits, 30.4.3.3 */
+#define APIC_QUAL_OFFSET BITS(11, 0)
+
 /* Qualification of #DB, table 28-1, and DR6, DR7 (18.2) */
 #define DB_QUAL_BITS (BITS(3, 0) | DB_QUAL_BD | BIT(14))
 #define DB_QUAL_BD   BIT(13)
@@ -323,7 +338,11 @@
 #define CTL_MUST(cap) ((uint32_t)(cap))
 #define CTL_MAY(cap)  ((uint32_t)((cap) >> 32))
 
-#define MSR_BITMAP_FRAMES 1
+#define MSR_BITMAP_FRAMES 2 /* the second for vCPUs whose x2APIC registers the processor keeps */
+#define MSR_WRITE_HALF	  0x800 /* bytes; of an MSR bitmap */
 #define IO_BITMAP_FRAMES  2
+
+/* Guest interrupt status, 25.4.2 */
+#define INTR_STATUS_RVI BITS(7, 0)
 
 #endif

@@ -18,6 +18,7 @@ struct vmx_controls {
 	uint64_t ept_cap;		 /* IA32_VMX_EPT_VPID_CAP */
 	uint64_t efer_bits;		 /* that this processor defines */
 	uint8_t timer_shift;
+	bool apicv; /* TPR shadow, x2APIC mode, register virtualization and interrupt delivery are all there */
 	bool string_info; /* exits of INS and OUTS say their address size (A.1) */
 };
 extern struct vmx_controls vmx_ctl;
@@ -34,6 +35,7 @@ enum live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_GS_B
 /* The backend's own frame of a vCPU, at v->priv. */
 struct vmx_own {
 	uint32_t proc;		   /* primary controls, as in the VMCS */
+	uint64_t eoi_exit[4];	   /* as in the VMCS */
 	uint64_t cr2, dr6;	   /* while not loaded */
 	uint64_t live[LIVE_COUNT]; /* while not loaded */
 	uint32_t insn_error;	   /* of the last refused VMLAUNCH or VMRESUME (31.4) */
@@ -80,6 +82,11 @@ void vmx_nmi_window(struct vcpu_arch *v, bool on);
 void vmx_shadow_clear(struct vcpu_arch *v);
 void vmx_tsc_changed(struct vcpu_arch *v);
 
+/* apic.c */
+void vmx_apic_virtual(struct vcpu_arch *v, bool on, uint16_t status);
+void vmx_apic_request(struct vcpu_arch *v, int vector, const uint64_t *eoi_exit);
+void vmx_apic_msrs_open(struct vm_arch *vm);
+
 /*
  * Make @v's VMCS the current one for a few accesses, where it is not; vmx_release undoes that. Both only on the CPU
  * that the vCPU is loaded on, or while it runs nowhere.
@@ -112,6 +119,9 @@ void vmx_live_save(struct vmx_own *own);
  * that only it can read. True: the hypervisor's bits took the new value, and the guest is to execute it again.
  */
 bool vmx_cr_retry(struct vcpu_arch *v, uint32_t num, uint64_t value);
+
+/* One bit of a permission map (perm.c). */
+void vmx_bit_set(uint8_t *map, uint32_t bit, bool on);
 
 /* perm.c */
 void vmx_io_intercept(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);

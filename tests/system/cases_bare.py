@@ -66,11 +66,12 @@ SKIP = {
 }
 
 
-def tried(guest, **rest):
+def tried(guest, name="", **rest):
     """A row: a guest that prints one line per case; its exit value is the number of surprises."""
     words = {m: {"xfail": ",".join(XFAIL.get(guest, {}).get(m, ())), "skip": ",".join(SKIP.get(guest, {}).get(m, ()))}
              for m in BEDS}
-    return bare(guest, vm(guest, "xfail={xfail} skip={skip}"), words=words, expect=(r"^cases: \d+ passed, 0 failed",),
+    rest["expect"] = (r"^cases: \d+ passed, 0 failed",) + tuple(rest.get("expect", ()))
+    return bare(name or guest, vm(guest, "xfail={xfail} skip={skip}"), words=words,
                 **rest)
 
 
