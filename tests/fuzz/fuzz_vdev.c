@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any sequence of register accesses, interrupts and pauses on a VM's chips, wired as in a PC; invariants after each. */
-/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_timer.c vdev/vlapic_route.c vdev/vioapic.c vdev/vpic.c vdev/vpit.c vdev/vuart.c vdev/vacpi.c vdev/vrtc.c */
+/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_page.c vdev/vlapic_timer.c vdev/vlapic_route.c vdev/vioapic.c vdev/vpic.c vdev/vpit.c vdev/vuart.c vdev/vacpi.c vdev/vrtc.c */
 
 #include <stdlib.h>
 #include "tests/unit/vdev_fake.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtual I/O APIC against the 82093AA data sheet. */
-/* sources: vdev/vioapic.c vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_timer.c vdev/vlapic_route.c */
+/* sources: vdev/vioapic.c vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_page.c vdev/vlapic_timer.c vdev/vlapic_route.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

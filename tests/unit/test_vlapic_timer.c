@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The virtual local APIC's timer: every divider, every mode, no drift, no storms. SDM vol. 3, 11.5.4. */
-/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_timer.c vdev/vlapic_route.c vdev/vlapic_page.c */
+/* sources: vdev/vlapic.c vdev/vlapic_reg.c vdev/vlapic_page.c vdev/vlapic_timer.c vdev/vlapic_route.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
