@@ -150,10 +150,12 @@ deps:
 
 # -------------------------------------------------------------------------------------- use it
 
-# For make run: make run CPUS=2 MEMORY=2G FIRMWARE=uefi
+# For make run: make run CONFIG=guests/service/service.conf CPUS=2 MEMORY=1G FIRMWARE=uefi
+CONFIG   ?= guests/run.conf
 CPUS     ?= 4
-MEMORY   ?= 1G
+MEMORY   ?= 2G
 FIRMWARE ?= bios
+RUN_GUESTS := latency load
 
 # The image for real machines has the bzImage: only by that way does the kernel learn of the screen.
 # The one for make run has the decompressed kernel, which an emulated machine boots in a third of the time.
@@ -168,10 +170,12 @@ $(BUILD)/bulkhead.iso: $(ISO_NEEDS)
 	@tools/mkiso -o $@ -c guests/service/service.conf --hypervisor $< --timeout 3 \
 		linux=$(BUILD)/service/vmlinuz $(ISO_INITRD)
 
-$(BUILD)/run.iso: $(ISO_NEEDS)
+# Made anew each time: CONFIG may be another than the last time.
+.PHONY: $(BUILD)/run.iso
+$(BUILD)/run.iso: $(ISO_NEEDS) $(CONFIG) $(RUN_GUESTS:%=$(BUILD)/guests/%.elf)
 	@echo "  ISO     $@"
-	@tools/mkiso -o $@ -c guests/service/service.conf --hypervisor $< \
-		linux=$(BUILD)/service/vmlinux $(ISO_INITRD)
+	@tools/mkiso -o $@ -c $(CONFIG) --hypervisor $< linux=$(BUILD)/service/vmlinux $(ISO_INITRD) \
+		$(foreach g,$(RUN_GUESTS),$(g)=$(BUILD)/guests/$(g).elf)
 
 # Sub-makes, so that what `deps` and `fetch` bring is there before anything is built.
 .PHONY: run
@@ -228,7 +232,7 @@ distclean:
 
 help:
 	@echo "make             the hypervisor: $(BUILD)/bulkhead"
-	@echo "make run         a Linux shell under Bulkhead under QEMU, on this terminal"
+	@echo "make run         four guests under Bulkhead under QEMU, a Linux shell on this terminal"
 	@echo "make test        the tests that do not take minutes each; installs and fetches what is missing"
 	@echo "make test-all    every test, the slow ones on Bochs too"
 	@echo "make iso         $(BUILD)/bulkhead.iso, for BIOS, UEFI and USB sticks"
