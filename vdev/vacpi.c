@@ -111,8 +111,8 @@ void vacpi_stop(struct vacpi *a)
 	a->host->timer_cancel(a->vm, &a->timer);
 }
 
-void vacpi_init(struct vacpi *a, const struct vdev_host *host, void *vm,
-		void (*sci)(void *vm, bool level))
+INIT void vacpi_init(struct vacpi *a, const struct vdev_host *host, void *vm,
+		     void (*sci)(void *vm, bool level))
 {
 	memset(a, 0, sizeof(*a));
 	a->host = host;

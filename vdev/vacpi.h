@@ -30,6 +30,7 @@ struct vacpi {
 	bool level;
 };
 
+/* Boot. */
 void vacpi_init(struct vacpi *a, const struct vdev_host *host, void *vm,
 		void (*sci)(void *vm, bool level));
 void vacpi_reset(struct vacpi *a);

@@ -155,7 +155,7 @@ static void tco1_control_write(struct vpower *p, const struct access *a)
 	pass_write(p, a->reg, (control | TCO1_TMR_HALT) & ~TCO1_NMI_NOW);
 }
 
-static void tco_halt(struct vpower *p, const struct vpower_reg *reg)
+static INIT void tco_halt(struct vpower *p, const struct vpower_reg *reg)
 {
 	uint32_t control = pass_read(p, reg);
 
@@ -350,8 +350,8 @@ bool vpower_ports(const struct vpower *p, uint32_t index, uint16_t *port, uint16
 }
 
 /* Firmware's tables may place registers over each other: the first one has the port, NULL for the other. */
-static const struct vpower_reg *reg_add(struct vpower *p, enum vpower_kind kind, uint32_t port,
-					uint8_t len)
+static INIT const struct vpower_reg *reg_add(struct vpower *p, enum vpower_kind kind, uint32_t port,
+					     uint8_t len)
 {
 	struct vpower_reg *reg = &p->regs[p->reg_count];
 
@@ -372,8 +372,8 @@ void vpower_reset(struct vpower *p)
 	p->reset_control = 0;
 }
 
-void vpower_init(struct vpower *p, const struct vpower_ops *ops, void *arg,
-		 const struct vpower_config *config)
+INIT void vpower_init(struct vpower *p, const struct vpower_ops *ops, void *arg,
+		      const struct vpower_config *config)
 {
 	const struct vpower_reg *tco = NULL;
 

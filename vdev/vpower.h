@@ -86,7 +86,7 @@ struct vpower {
 	uint8_t reset_control; /* shadow of 0xcf9 */
 };
 
-/* Copies @config; halts the TCO timer if there is one. */
+/* Copies @config; halts the TCO timer if there is one. Boot. */
 void vpower_init(struct vpower *p, const struct vpower_ops *ops, void *arg,
 		 const struct vpower_config *config);
 

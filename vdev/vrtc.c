@@ -396,8 +396,8 @@ void vrtc_stop(struct vrtc *r)
 	r->host->timer_cancel(r->vm, &r->timer);
 }
 
-void vrtc_init(struct vrtc *r, const struct vdev_host *host, void *vm,
-	       void (*irq)(void *vm, bool level), uint64_t seconds)
+INIT void vrtc_init(struct vrtc *r, const struct vdev_host *host, void *vm,
+		    void (*irq)(void *vm, bool level), uint64_t seconds)
 {
 	memset(r, 0, sizeof(*r));
 	r->host = host;

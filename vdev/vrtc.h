@@ -28,7 +28,7 @@ struct vrtc {
 	uint8_t ram[VRTC_BYTES]; /* alarms, settings, memory; the time while SET holds it */
 };
 
-/* @seconds: the time now, in seconds since 1970. */
+/* @seconds: the time now, in seconds since 1970. Boot. */
 void vrtc_init(struct vrtc *r, const struct vdev_host *host, void *vm,
 	       void (*irq)(void *vm, bool level), uint64_t seconds);
 /* The RESET pin: interrupts are off; the time and the memory stay. */

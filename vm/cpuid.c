@@ -24,6 +24,14 @@
 #define XSAVE_C		BIT(1)
 #define XSAVE_XGETBV	BIT(2) /* with ECX = 1 */
 #define EAX6_ARAT	BIT(2)
+#define EDX1_HTT	BIT(28)
+#define EBX1_COUNT	0x00ff0000U
+#define ECX81_CMP	BIT(1)
+#define CACHE_TYPE	0x1fU /* leaves 4 and 8000_001D, EAX: 0 means no more caches */
+#define CACHE_LEVEL(r)	((r) >> 5 & 7)
+#define CACHE_KEPT	0x3fffU
+#define TOPOLOGY_SMT	(1U << 8)
+#define TOPOLOGY_CORE	(2U << 8)
 
 /* KVM's feature bits (Linux, Documentation/virt/kvm/x86/cpuid.rst). No PV EOI: DESIGN section 7. */
 #define KVM_NOP_IO_DELAY       BIT(1)
@@ -174,6 +182,52 @@ static const struct leaf leaves[] = {
 	{0x8000001e,	     ALL, ALL,	       ALL,	    0,	       NULL	   },
 };
 
+/*
+ * An isolated VM is one package with a core of one thread for each vCPU, numbered as its APIC ids are, whatever
+ * processors of the machine run it. The first two levels of cache are a core's own, the third is everybody's.
+ */
+static void topology(const struct vcpu *v, uint32_t number, uint32_t sub, struct cpuid_regs *r)
+{
+	uint32_t n = v->vm->vcpu_count, id = vlapic_id(&v->lapic), bits = 0, sharing;
+
+	while (1U << bits < n)
+		bits++;
+	sharing = CACHE_LEVEL(r->eax) < 3 ? 0 : (1U << bits) - 1;
+	switch (number) {
+	case 0x1:
+		r->ebx = (r->ebx & ~EBX1_COUNT) | 1U << bits << 16;
+		r->edx = (r->edx & (uint32_t)~EDX1_HTT) | (n > 1 ? EDX1_HTT : 0);
+		break;
+	case 0x4:
+		if (r->eax & CACHE_TYPE)
+			r->eax = (r->eax & CACHE_KEPT) | sharing << 14 | ((1U << bits) - 1) << 26;
+		break;
+	case 0xb:
+		*r = (struct cpuid_regs){.ecx = sub, .edx = id};
+		if (sub == 0)
+			*r = (struct cpuid_regs){.ebx = 1, .ecx = TOPOLOGY_SMT, .edx = id};
+		else if (sub == 1)
+			*r = (struct cpuid_regs){bits, n, TOPOLOGY_CORE | 1, id};
+		break;
+	case 0x80000001: /* AMD's; Intel has zeros in these three */
+		r->ecx &= n > 1 ? ALL : (uint32_t)~ECX81_CMP;
+		break;
+	case 0x80000008:
+		if (r->ecx)
+			r->ecx = bits << 12 | (n - 1);
+		break;
+	case 0x8000001d:
+		if (r->eax & CACHE_TYPE)
+			r->eax = (r->eax & CACHE_KEPT) | sharing << 14;
+		break;
+	case 0x8000001e:
+		*r = (struct cpuid_regs){.eax = id, .ebx = id};
+		break;
+	default:
+		break;
+	}
+}
+
 static const struct leaf *leaf_find(uint32_t number)
 {
 	for (uint32_t i = 0; i < ARRAY_SIZE(leaves); i++) {
@@ -199,6 +253,8 @@ void exit_cpuid(struct vcpu *v)
 		r.edx &= leaf->edx;
 		if (leaf->fix)
 			leaf->fix(v, sub, &r);
+		if (!v->vm->service)
+			topology(v, leaf->number, sub, &r);
 	}
 	v->arch.gpr[RAX] = r.eax;
 	v->arch.gpr[RBX] = r.ebx;

@@ -291,7 +291,7 @@ static void ioapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, b
 	lock_release(&v->vm->irq_lock);
 }
 
-static int ioapics_init(struct vm *vm)
+static INIT int ioapics_init(struct vm *vm)
 {
 	uint32_t n = vm->service ? pins_ioapics() : 1;
 	int err = 0;
@@ -308,13 +308,13 @@ static int ioapics_init(struct vm *vm)
 	return err;
 }
 
-void irq_host_init(struct vm *vm)
+INIT void irq_host_init(struct vm *vm)
 {
 	vm->host = irq_host;
 	vm->host.tsc_khz = tsc_khz;
 }
 
-int irq_vm_init(struct vm *vm)
+INIT int irq_vm_init(struct vm *vm)
 {
 	int err;
 

@@ -241,7 +241,7 @@ void exit_msr(struct vcpu *v)
  * Quirk: QEMU's TCG does not fault non-canonical bases. There writes of FS and GS bases exit and are checked; real
  * processors check for themselves, and a thread switch costs no exit.
  */
-static bool is_tcg(void)
+static INIT bool is_tcg(void)
 {
 	struct cpuid_regs r = cpuid(0x40000000, 0);
 
@@ -250,7 +250,7 @@ static bool is_tcg(void)
 }
 
 /* What the control block switches, and what means nothing outside the guest, needs no exit. */
-void msr_init(struct vm *vm)
+INIT void msr_init(struct vm *vm)
 {
 	static const struct {
 		uint32_t msr, rw;
