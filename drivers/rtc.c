@@ -3,6 +3,7 @@
 
 #include "drivers/rtc.h"
 #include "arch/io.h"
+#include "lib/string.h"
 
 #define CMOS_INDEX	0x70
 #define CMOS_DATA	0x71
@@ -62,11 +63,18 @@ static INIT uint64_t days_before(uint32_t year, uint32_t month)
 
 INIT uint64_t rtc_seconds(void)
 {
-	struct date d;
+	struct date d, again;
+	uint32_t i = 0;
 
-	for (uint32_t i = 0; i < TRIES && cmos(RTC_STATUS_A) & STATUS_A_BUSY; i++)
-		;
-	date_read(&d);
+	/* An update can begin at any time, so a date counts when it was read twice. */
+	do {
+		while (i < TRIES && cmos(RTC_STATUS_A) & STATUS_A_BUSY)
+			i++;
+		date_read(&d);
+		date_read(&again);
+	} while (memcmp(&d, &again, sizeof(d)) && i++ < TRIES);
+	if (i >= TRIES)
+		return 0;
 	if (d.month < 1 || d.month > 12 || d.day < 1 || d.day > 31 || d.hour > 23 ||
 	    d.minute > 59 || d.second > 60)
 		return 0;

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The run queues of two CPUs: turns, the wake-up protocol, who is kicked, and when a slice is timed at all. */
+/* sources: sched/sched.c */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "arch/lapic.h"
+#include "arch/percpu.h"
+#include "lib/lock.h"
+#include "sched/sched.h"
+
+#define ARCH_SET_GS 0x1001 /* Linux, arch_prctl(2) */
+#define CPUS	    2
+#define ENTITIES    5
+
+static struct cpu cpus[CPUS];
+static struct sched scheds[CPUS];
+static struct sched_entity entities[ENTITIES];
+static bool has_work[ENTITIES];
+static uint32_t ipis[CPUS], slices;
+
+void lapic_ipi(uint32_t apic_id, uint8_t vector)
+{
+	(void)vector;
+	ipis[apic_id]++;
+}
+
+void timer_heap_init(struct timer_heap *h)
+{
+	h->armed = TIMER_NEVER;
+}
+
+void timer_set(struct timer *t, uint64_t deadline)
+{
+	assert_ptr_equal(t, &this_cpu()->sched->slice);
+	t->deadline = deadline;
+	t->cpu = this_cpu();
+	slices++;
+}
+
+void lock_wait(struct lock *l, uint32_t ticket)
+{
+	(void)l;
+	(void)ticket;
+	fail_msg("a lock is held already");
+}
+
+static void on_cpu(uint32_t index)
+{
+	assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, &cpus[index]), 0);
+}
+
+static bool pending(struct sched_entity *e)
+{
+	assert_int_not_equal(e->cpu->sched->lock.serving, e->cpu->sched->lock.next); /* held */
+	return has_work[e - entities];
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < CPUS; i++) {
+		cpus[i] = (struct cpu){.self = &cpus[i], .index = i, .apic_id = i};
+		scheds[i] = (struct sched){0};
+		sched_init(&cpus[i], &scheds[i]);
+		ipis[i] = 0;
+	}
+	for (uint32_t i = 0; i < ENTITIES; i++) {
+		entities[i] = (struct sched_entity){.cpu = &cpus[0]};
+		has_work[i] = false;
+	}
+	slices = 0;
+	sched_slice = 1000;
+	on_cpu(0);
+	return 0;
+}
+
+/* The slice's timer fires, as the heap would have it. */
+static void slice_ends(void)
+{
+	struct timer *t = &this_cpu()->sched->slice;
+
+	assert_non_null(t->cpu);
+	t->cpu = NULL;
+	t->fn(t);
+}
+
+static void test_turns(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ENTITIES; i++)
+		sched_wake(&entities[i]);
+	for (uint32_t turn = 0; turn < 3 * ENTITIES; turn++) {
+		assert_ptr_equal(sched_pick(), &entities[turn % ENTITIES]);
+		assert_ptr_equal(sched_pick(),
+				 &entities[turn % ENTITIES]); /* until its slice is over */
+		cpus[0].requests = 0;
+		slice_ends();
+		assert_true(cpus[0].requests & CPU_REQ_SCHED);
+	}
+	assert_int_equal(slices, 3 * ENTITIES);
+}
+
+/* A CPU with one vCPU takes no timer; one that has become alone keeps running. */
+static void test_alone(void **state)
+{
+	(void)state;
+	assert_null(sched_pick());
+	sched_wake(&entities[0]);
+	assert_ptr_equal(sched_pick(), &entities[0]);
+	assert_int_equal(slices, 0);
+	sched_wake(&entities[1]);
+	assert_ptr_equal(sched_pick(), &entities[0]);
+	assert_int_equal(slices, 1);
+	assert_true(sched_block(&entities[1], pending));
+	slice_ends();
+	assert_ptr_equal(sched_pick(), &entities[0]);
+	assert_int_equal(slices, 1);
+}
+
+static void test_block(void **state)
+{
+	(void)state;
+	sched_wake(&entities[0]);
+	sched_wake(&entities[1]);
+	has_work[0] = true; /* a waker came before: it stays */
+	assert_false(sched_block(&entities[0], pending));
+	assert_ptr_equal(sched_pick(), &entities[0]);
+	has_work[0] = false;
+	cpus[0].requests = 0;
+	assert_true(sched_block(&entities[0], pending));
+	assert_true(cpus[0].requests & CPU_REQ_SCHED);
+	assert_false(sched_block(&entities[0], pending)); /* it is out already */
+	assert_ptr_equal(sched_pick(), &entities[1]);
+	assert_int_equal(scheds[0].count, 1);
+	sched_wake(&entities[0]); /* one that comes later puts it back, once */
+	sched_wake(&entities[0]);
+	assert_int_equal(scheds[0].count, 2);
+}
+
+/* One IPI for a CPU until it has looked; none to oneself. */
+static void test_kick(void **state)
+{
+	(void)state;
+	on_cpu(1);
+	sched_wake(&entities[0]);
+	sched_wake(&entities[1]);
+	assert_int_equal(ipis[0], 1);
+	cpus[0].requests = 0;
+	sched_wake(&entities[1]); /* queued already */
+	assert_int_equal(ipis[0], 1);
+	sched_kick(&cpus[0], CPU_REQ_SCHED);
+	sched_kick(&cpus[0], CPU_REQ_SCHED);
+	assert_int_equal(ipis[0], 2);
+	entities[2].cpu = &cpus[1];
+	sched_wake(&entities[2]);
+	assert_int_equal(ipis[1], 0);
+	assert_true(cpus[1].requests & CPU_REQ_SCHED);
+}
+
+/* Whatever comes and goes, what is queued runs in turn, and no more than it. */
+static void test_random(void **state)
+{
+	uint32_t ran[ENTITIES] = {0};
+
+	(void)state;
+	srand(1);
+	for (uint32_t step = 0; step < 100000; step++) {
+		uint32_t i = (uint32_t)rand() % ENTITIES, queued = 0;
+		struct sched_entity *e;
+
+		if (rand() % 2)
+			sched_wake(&entities[i]);
+		else
+			sched_block(&entities[i], pending);
+		for (uint32_t k = 0; k < ENTITIES; k++)
+			queued += entities[k].queued;
+		assert_int_equal(scheds[0].count, queued);
+		e = sched_pick();
+		assert_int_equal(!e, !queued);
+		if (e) {
+			assert_true(e->queued);
+			ran[e - entities]++;
+		}
+		if (scheds[0].slice.cpu && rand() % 4 == 0)
+			slice_ends();
+	}
+	for (uint32_t k = 0; k < ENTITIES; k++)
+		assert_true(ran[k] > 100000 / ENTITIES / 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_turns, fresh),
+		cmocka_unit_test_setup(test_alone, fresh),
+		cmocka_unit_test_setup(test_block, fresh),
+		cmocka_unit_test_setup(test_kick, fresh),
+		cmocka_unit_test_setup(test_random, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
