@@ -42,12 +42,17 @@ uint8_t memory_phys_bits(void)
 	return bits;
 }
 
+static INIT bool large_1g(void)
+{
+	return !option_off("largepages") && cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G;
+}
+
 INIT int memory_vm_init(struct vm *vm)
 {
 	struct nested_caps caps = {
 		.maxphyaddr = memory_phys_bits(),
 		.large_2m = !option_off("largepages"),
-		.large_1g = !option_off("largepages") && cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G,
+		.large_1g = large_1g(),
 		.ad = false,
 	};
 
@@ -96,11 +101,14 @@ static INIT int service_fill(struct vm *vm, const struct build_input *in)
 	int err;
 
 	ram_end = HIGH_RAM;
-	for (uint32_t i = 0; i < in->map_count; i++)
-		ram_end = max_u64(ram_end, in->map[i].base.v + in->map[i].size);
+	for (uint32_t i = 0; i < in->map_count; i++) {
+		/* firmware also lists far holes, up to the end of what can be addressed */
+		if (in->map[i].type == MEM_RAM)
+			ram_end = max_u64(ram_end, in->map[i].base.v + in->map[i].size);
+	}
 	ram_end = ALIGN_UP(ram_end, PAGE_SIZE_1G);
 	/* With pages of 1 GiB all that can be addressed costs two tables; else the far holes are mapped on demand. */
-	if (!(cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G) || memory_phys_bits() > 42)
+	if (!large_1g() || memory_phys_bits() > 42)
 		limit = min_u64(ram_end, limit);
 	mapped_to = limit;
 	err = identity_map(vm, 0, limit);

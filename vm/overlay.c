@@ -66,6 +66,7 @@ static INIT uint8_t *page_get(struct vm *vm, uint64_t page)
 	if (nested_map(&vm->nested, GPA(page), pa, PAGE_SIZE, NESTED_R | NESTED_W | NESTED_X,
 		       MEMTYPE_WB))
 		return NULL;
+	log_debug("ACPI: the service guest has a copy of page %#lx, at %#lx", page, pa.v);
 	pages[page_count].page = page;
 	pages[page_count++].copy = copy;
 	return copy;

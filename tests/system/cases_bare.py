@@ -3,7 +3,7 @@
 
 import re
 
-from harness import Case, bhrun
+from harness import Case, Failure, bhrun
 
 GUESTS = "build/guests/%s.elf"
 BEDS = ("qemu-svm", "bochs-svm", "bochs-vmx")
@@ -81,10 +81,21 @@ def cpus(count, **rest):
                 expect=(r"^cpus: %d of %d run, %d wanted, 0 wrong" % (count, count, count),), **rest)
 
 
+SWITCHES = 10000
+
+
+def switched(run):
+    """Each vCPU wakes the other and halts: every halt is a switch."""
+    halts = sum(int(n) for n in re.findall(r"vm xstate: vCPU [01]: (\d+) exits HLT", run.console))
+    if halts < SWITCHES:
+        raise Failure("only %d switches" % halts)
+
+
 def xstate(name, **rest):
     """A row: two vCPUs of one VM on one CPU, each sure that its registers are its own."""
     return bare(name, vm("xstate", "vcpus=2 rounds=5500", cpus="0,0"),
-                expect=(r"^xstate: XCR0 up to \w+, 5500 and 5500 rounds, 0 wrong",), timeout=120, **rest)
+                expect=(r"^xstate: XCR0 up to \w+, 5500 and 5500 rounds, 0 wrong",), append="debug=on",
+                check=switched, timeout=120, **rest)
 
 
 ONLY_QEMU = {m: "Bochs 2.7 is built for at most 8 processors" for m in BEDS[1:]}

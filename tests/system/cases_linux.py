@@ -40,6 +40,7 @@ OWN_BOOTS = off_bochs("linux-boot-bochs and linux-boot-bochs-2 stand for it")
 BIOS_ONLY = off_bochs("Bochs has BIOS firmware")
 SLOW_XZ = off_bochs("decompressing the kernel takes Bochs minutes")
 NO_HANDS = off_bochs("Bochs runs without screen and keyboard")
+NO_CLOCKS = off_bochs("its RTC and its processors' time are tied to each other; seconds take minutes")
 LONG = off_bochs("the row with fewer bytes runs there")
 
 # Bochs needs help with its clocks, and less of everything.
@@ -148,6 +149,15 @@ def type_line(machine, run):
     machine.type_keys(KEYS + "\n")
 
 
+def wake(machine, run):
+    """Lets the guest sleep some seconds, then presses a key. (QEMU's RTC sets RTC_STS only in its own S3.)"""
+    machine.wait(r"^BHTEST sleep: mem", 120)
+    time.sleep(5)
+    if re.search(rb"PM: suspend exit|BHTEST sleep: (pass|fail)", bytes(machine.console)):
+        raise Failure("the guest did not stay asleep")
+    machine.type_keys("a")
+
+
 SCREEN_BITS = "11010011100010110101111000110010"
 
 
@@ -241,4 +251,8 @@ CASES = [
     reset_by("port64", "bhpower=port64", quick=False),
     linux("linux-sleep", "power", "bhpower=mem", direct=(),
           left_out=off_bochs("power-s3-refused runs there")),  # without Bulkhead it does sleep
+    # By default the kernel idles instead (s2idle): that is a matter of its own.
+    linux("linux-sleep-idle", "sleep", direct=(), script=wake, left_out=NO_HANDS,
+          expect=(r"^BHTEST sleep: pass", r"bulkhead: \[.*vm service: power-off by S5")),
+    linux("linux-clocks", "clocks", quick=False, left_out=NO_CLOCKS),
 ]

@@ -44,6 +44,11 @@ class View:
         self.space = pagetables.Space(run.case.cpus, run.case.memory << 20, RESERVE, int(load.group(1), 0), pool,
                                       isolated)
         self.space.current = {cpu: self.vm_on(cpu) for cpu in self.roots}
+        self.nested = {name: int(root, 0) for name, root in
+                       re.findall(r"bulkhead: .*vm (\S+): nested table at (0x[0-9a-f]+)", text)}
+        # ACPI tables that the service guest sees edited: (where it sees them, the frames that were given for them)
+        self.copies = [(int(page, 0), int(at, 0)) for page, at in
+                       re.findall(r"bulkhead: .*has a copy of page (0x[0-9a-f]+), at (0x[0-9a-f]+)", text)]
 
     def vm_on(self, cpu):
         """The VM whose vCPU CPU @cpu has loaded, or None."""
@@ -62,6 +67,10 @@ class View:
         for root in sorted(set(self.roots.values())):
             found += pagetables.problems(pagetables.Tables(self.machine.memory, root), self.space)
         return found
+
+    def nested_leaves(self, name):
+        """What VM @name's nested table maps; NPT has the format of our own tables (APM vol. 2, 15.25.5)."""
+        return pagetables.Tables(self.machine.memory, self.nested[name]).leaves()
 
     def host_problems(self):
         """Which CPU does not go back from its guest to these tables, with the bits that make them hold."""

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TREE, "tools"))
@@ -49,6 +50,7 @@ class Case:
     prepare: object = None  # called with the case's folder before the start; returns {word: text} for @config
     script: object = None  # called with the running machine and the Run; raises Failure
     check: object = None  # called with the finished Run; raises Failure
+    command: object = None  # called with the Run in place of all that: a test of the tools; raises Failure
     direct: tuple = ()  # (kernel, initrd, command line), what BARE boots
 
 
@@ -168,6 +170,9 @@ def perform(run):
     """Runs one case on one machine, in a folder of its own; raises Failure or an error of bhrun."""
     case = run.case
     run.words["work"] = run.work
+    if case.command:
+        case.command(run)
+        return
     run.words.update(case.words.get(run.machine, {}))
     if case.prepare:
         run.words.update(case.prepare(run.work) or {})
@@ -196,12 +201,14 @@ def execute(case, machine):
     runs = os.path.join(TREE, "build", "system")
     os.makedirs(runs, exist_ok=True)
     run.work = tempfile.mkdtemp(prefix=re.sub(r"\W", "-", run.name) + "-", dir=runs)
+    begin = time.monotonic()
     try:
         perform(run)
         run.status = "pass"
     except (Failure, bhrun.WaitError, bhrun.RunError, bhrun.IsoError) as e:
         run.status, run.reason = "FAIL", str(e)
     finally:
+        run.seconds = time.monotonic() - begin
         if run.result:
             run.seconds = run.result.seconds
             with open(os.path.join(runs, run.name + ".console"), "wb") as f:
