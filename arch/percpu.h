@@ -79,6 +79,9 @@ struct cpu {
 	uint64_t window_generation;	    /* counts changes of windows */
 	uint64_t window_page[WINDOW_COUNT]; /* GPA of each guest window, or WINDOW_EMPTY */
 	void *window_vm;		    /* the VM that the windows belong to */
+	uint64_t asid_generation;	    /* ASIDs or VPIDs: see svm/vcpu.c, vmx/vcpu.c */
+	uint32_t asid_next;
+	bool asid_flush; /* the generation is new: nothing has been entered since */
 	uint64_t gdt[GDT_ENTRIES];
 	struct tss tss;
 	uint64_t irq_count;
@@ -96,6 +99,18 @@ static inline struct cpu *this_cpu(void)
 
 	__asm__ volatile("mov %%gs:0, %0" : "=r"(cpu));
 	return cpu;
+}
+
+/* Has anybody left a request for this CPU? */
+static inline bool cpu_requested(void)
+{
+	bool any;
+
+	__asm__ volatile("cmpq $0, %%gs:%c1"
+			 : "=@ccnz"(any)
+			 : "i"(offsetof(struct cpu, requests))
+			 : "memory");
+	return any;
 }
 
 /* CPUs that were started, by index; NULL where one does not exist or did not start. Constant after boot. */

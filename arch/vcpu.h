@@ -69,6 +69,14 @@ struct guest_state {
 	uint64_t debugctl;
 };
 
+/* What translating an address and decoding an instruction depend on. */
+struct guest_mode {
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t cs_base;
+	uint16_t cs_attr;
+	uint8_t cpl;
+};
+
 /* Kinds of event that can be delivered to a guest; the numbers are the same in VMCB and VMCS. */
 enum event_type {
 	EVENT_INTR = 0,
@@ -191,6 +199,7 @@ struct vcpu_arch {
 	uint64_t gpr[GPR_COUNT]; /* first: assembly relies on it */
 	uint64_t rip;
 	uint64_t rflags;
+	uint64_t shadow; /* any of SHADOW_BITS: the last exit came in the shadow of STI or MOV SS */
 	struct exit exit;    /* the last exit, filled in by ops->run */
 	struct event inject; /* delivered at the next entry, then cleared by the backend */
 	struct vm_arch *vm;
@@ -202,10 +211,12 @@ struct vcpu_arch {
 	uint32_t asid; /* ASID or VPID in use on the CPU it is loaded on */
 	uint64_t asid_gen;
 	bool flush; /* drop guest translations before the next entry (any CPU may set it, atomically) */
-	bool launched;	     /* VMX: VMRESUME rather than VMLAUNCH */
 	uint64_t tsc_offset; /* guest TSC = host TSC + offset */
 	uint64_t dr[4];	     /* DR0-DR3 while not in the registers */
 };
+
+/* v->shadow is the control block's own word: VMX's blocking by STI and by MOV SS (25.4.2), SVM's bit 0 (15.21.5). */
+#define SHADOW_BITS 3
 
 /* The part of a VM that its backend keeps. */
 struct vm_arch {
@@ -219,6 +230,9 @@ struct vm_arch {
 
 #define MSR_READ  1
 #define MSR_WRITE 2
+
+/* What vm/ does about an exit. True: the vCPU goes on. */
+typedef bool (*exited_fn)(struct vcpu_arch *v);
 
 /* A sink for lines of a report: checkers and dumps call it once per finding. */
 typedef void (*report_fn)(void *arg, const char *fmt, ...) PRINTF(2, 3);
@@ -257,17 +271,18 @@ struct virt_ops {
 
 	/* --- running --- */
 	/*
-	 * Enter the guest, return after the exit with v->exit filled in. v->inject is delivered if valid, and then
-	 * cleared; a delivery cut short is in v->exit.interrupted. A refused entry is EXIT_INVALID, never a fault of ours.
+	 * Enter the guest, call @exited after the exit with v->exit filled in, and enter again for as long as it says so;
+	 * return then, or when this CPU has requests. v->inject is delivered if valid, and then cleared; a delivery cut
+	 * short is in v->exit.interrupted. A refused entry is EXIT_INVALID, never a fault of ours.
 	 */
-	void (*run)(struct vcpu_arch *v);
+	void (*run)(struct vcpu_arch *v, exited_fn exited);
 	/* Could a maskable interrupt, an NMI, be delivered at the next entry? (IF, shadows, NMI blocking) */
 	bool (*irq_ready)(struct vcpu_arch *v);
 	bool (*nmi_ready)(struct vcpu_arch *v);
 	/* Ask for EXIT_IRQ_WINDOW, EXIT_NMI_WINDOW as soon as it can; or no longer. Cheap when nothing changes. */
 	void (*irq_window)(struct vcpu_arch *v, bool on);
 	void (*nmi_window)(struct vcpu_arch *v, bool on);
-	/* An instruction was emulated or skipped: STI and MOV SS shadows end. */
+	/* An instruction was emulated or skipped: STI and MOV SS shadows end. Only where v->shadow has one. */
 	void (*shadow_clear)(struct vcpu_arch *v);
 
 	/* --- state --- */
@@ -278,11 +293,11 @@ struct virt_ops {
 	struct segment (*get_seg)(struct vcpu_arch *v, enum seg_reg seg);
 	uint64_t (*get_cr)(struct vcpu_arch *v, uint32_t num); /* 0, 2, 3, 4 */
 	void (*set_cr)(struct vcpu_arch *v, uint32_t num, uint64_t value);
-	uint64_t (*get_efer)(struct vcpu_arch *v);
 	/* MSRs that the control block holds (EFER, STAR, FS_BASE, PAT, SYSENTER_*, …). -ENOENT: not one of them. */
 	int (*get_msr)(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
 	int (*set_msr)(struct vcpu_arch *v, uint32_t msr, uint64_t value);
 	uint8_t (*cpl)(struct vcpu_arch *v);
+	void (*get_mode)(struct vcpu_arch *v, struct guest_mode *m);
 
 	/* --- permissions (VM-wide; only while none of its vCPUs runs, or widening) --- */
 	void (*io_intercept)(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);
@@ -303,6 +318,11 @@ struct virt_ops {
 	/* What is known of the control block and the last exit, line by line. */
 	void (*dump)(struct vcpu_arch *v, report_fn report, void *arg);
 };
+
+/* No register outlives a world switch: for inline assembly that calls one with operands in RAX, RBX and RDX. */
+#define SWITCH_CLOBBERS                                                                   \
+	"rcx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", \
+		"memory", "cc"
 
 /* The backend in use; set once by the BSP at boot. */
 extern const struct virt_ops *virt;

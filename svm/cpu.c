@@ -15,9 +15,10 @@
 #define CPUID_BELOW	   0x40000000
 #define CPUID_BELOW_TCG	   0x54474354 /* "TCGT", of TCGTCGTCGTCG */
 
-bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
+bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif;
 bool svm_inject_virtual;
-uint32_t svm_asids;
+uint32_t svm_asids, svm_clean;
+const uint8_t *svm_enter = svm_enter_clear;
 
 static char features[160];
 
@@ -38,7 +39,9 @@ static void features_read(void)
 	svm_inject_virtual =
 		cpuid(1, 0).ecx & CPUID_ECX_GUEST && cpuid(CPUID_BELOW, 0).ebx == CPUID_BELOW_TCG;
 	svm_vgif = r.edx & SVM_FEATURE_VGIF;
-	svm_clean = (r.edx & SVM_FEATURE_VMCB_CLEAN) && !option_off("clean");
+	svm_clean = (r.edx & SVM_FEATURE_VMCB_CLEAN) && !option_off("clean") ? CLEAN_ALL : 0;
+	if (option_off("mitigations"))
+		svm_enter = svm_enter_plain;
 	snprintf_(
 		features, sizeof(features),
 		"SVM, %u ASIDs, nested paging%s; next-RIP %s, decode assists %s, flush by ASID %s, VMCB clean %s",
@@ -81,9 +84,9 @@ const char *svm_cpu_on(void *host, hpa_t host_pa)
 	if (!msr_read_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
 		return "SVM is switched off on this processor (VM_CR.SVMDIS).";
 	msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
-	msr_write(MSR_VM_HSAVE_PA, host_pa.v);
-	/* The second frame is the host's VMCB: what VMLOAD brings back after each exit. */
-	__asm__ volatile("vmsave %0" : : "a"(host_pa.v + PAGE_SIZE) : "memory");
+	msr_write(MSR_VM_HSAVE_PA, host_pa.v + PAGE_SIZE);
+	/* The first frame is the host's VMCB: what VMLOAD brings back after each exit. */
+	__asm__ volatile("vmsave %0" : : "a"(host_pa.v) : "memory");
 	return NULL;
 }
 

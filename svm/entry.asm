@@ -2,72 +2,74 @@
 ; The world switch of SVM: registers in, VMRUN, registers out.
 
 section .text
-; void svm_enter(uint64_t vmcb_pa, uint64_t *gpr, uint64_t host_vmcb_pa)
-; RDI = guest VMCB's address, RSI = gpr[16] by encoding number, RDX = host VMCB's address (for VMSAVE/VMLOAD).
+; Called from inline assembly that names every register as changed; they need not be kept.
+; RBX = gpr[16] by encoding number, RAX = guest VMCB's address, RDX = host VMCB's (for VMLOAD). Returns RBX as it was.
 ;
 ; Called with GIF = 0 and IF = 1: physical interrupts are then pending until VMRUN, and exit from the guest
-; (V_INTR_MASKING, APM vol. 2, 15.21.1). VMEXIT leaves GIF = 0. RAX and RSP are switched by VMRUN itself;
-; FS, GS, TR, LDTR and the SYSCALL and SYSENTER MSRs by VMLOAD and VMSAVE (15.5.2).
-global svm_enter
-svm_enter:
+; (V_INTR_MASKING, APM vol. 2, 15.21.1). VMEXIT leaves GIF = 0. RAX and RSP are switched by VMRUN itself, so that the
+; host's RAX comes back too (15.6); FS, GS, TR, LDTR and the SYSCALL and SYSENTER MSRs by VMLOAD and VMSAVE (15.5.2).
+;
+; What the guest left in registers must not steer the hypervisor's speculation: svm_enter_clear clears them,
+; svm_enter_plain, of mitigations=off, does not.
+%macro ENTER 0
 	push rbx
-	push rbp
-	push r12
-	push r13
-	push r14
-	push r15
 	push rdx
-	push rsi
-	push rdi
-	mov rax, rdi
 	vmload
-	mov rcx, [rsi + 1 * 8]
-	mov rdx, [rsi + 2 * 8]
-	mov rbx, [rsi + 3 * 8]
-	mov rbp, [rsi + 5 * 8]
-	mov rdi, [rsi + 7 * 8]
-	mov r8, [rsi + 8 * 8]
-	mov r9, [rsi + 9 * 8]
-	mov r10, [rsi + 10 * 8]
-	mov r11, [rsi + 11 * 8]
-	mov r12, [rsi + 12 * 8]
-	mov r13, [rsi + 13 * 8]
-	mov r14, [rsi + 14 * 8]
-	mov r15, [rsi + 15 * 8]
-	mov rsi, [rsi + 6 * 8]
+	mov rcx, [rbx + 1 * 8]
+	mov rdx, [rbx + 2 * 8]
+	mov rbp, [rbx + 5 * 8]
+	mov rsi, [rbx + 6 * 8]
+	mov rdi, [rbx + 7 * 8]
+	mov r8, [rbx + 8 * 8]
+	mov r9, [rbx + 9 * 8]
+	mov r10, [rbx + 10 * 8]
+	mov r11, [rbx + 11 * 8]
+	mov r12, [rbx + 12 * 8]
+	mov r13, [rbx + 13 * 8]
+	mov r14, [rbx + 14 * 8]
+	mov r15, [rbx + 15 * 8]
+	mov rbx, [rbx + 3 * 8]
 	vmrun
-	pop rax			; guest VMCB
 	vmsave
-	mov rax, [rsp + 8]
-	vmload		; host's TR, FS, GS: GS base is this CPU's again
-	pop rax			; gpr
-	mov [rax + 1 * 8], rcx
-	mov [rax + 2 * 8], rdx
+	pop rax
+	vmload			; host's TR, FS, GS: GS base is this CPU's again
+	pop rax
 	mov [rax + 3 * 8], rbx
-	mov [rax + 5 * 8], rbp
-	mov [rax + 6 * 8], rsi
-	mov [rax + 7 * 8], rdi
-	mov [rax + 8 * 8], r8
-	mov [rax + 9 * 8], r9
-	mov [rax + 10 * 8], r10
-	mov [rax + 11 * 8], r11
-	mov [rax + 12 * 8], r12
-	mov [rax + 13 * 8], r13
-	mov [rax + 14 * 8], r14
-	mov [rax + 15 * 8], r15
-	pop rdx
-	; What the guest left in registers must not steer the hypervisor's speculation.
+	mov rbx, rax
+	mov [rbx + 1 * 8], rcx
+	mov [rbx + 2 * 8], rdx
+	mov [rbx + 5 * 8], rbp
+	mov [rbx + 6 * 8], rsi
+	mov [rbx + 7 * 8], rdi
+	mov [rbx + 8 * 8], r8
+	mov [rbx + 9 * 8], r9
+	mov [rbx + 10 * 8], r10
+	mov [rbx + 11 * 8], r11
+	mov [rbx + 12 * 8], r12
+	mov [rbx + 13 * 8], r13
+	mov [rbx + 14 * 8], r14
+	mov [rbx + 15 * 8], r15
+%endmacro
+
+global svm_enter_plain
+svm_enter_plain:
+	ENTER
+	ret
+
+global svm_enter_clear
+svm_enter_clear:
+	ENTER
 	xor ecx, ecx
+	xor edx, edx
+	xor ebp, ebp
 	xor esi, esi
 	xor edi, edi
 	xor r8d, r8d
 	xor r9d, r9d
 	xor r10d, r10d
 	xor r11d, r11d
-	pop r15
-	pop r14
-	pop r13
-	pop r12
-	pop rbp
-	pop rbx
+	xor r12d, r12d
+	xor r13d, r13d
+	xor r14d, r14d
+	xor r15d, r15d
 	ret

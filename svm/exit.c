@@ -158,21 +158,50 @@ static void interrupted_fill(struct event *e, uint64_t info)
 	e->len = 0;
 }
 
-void svm_exit_translate(struct vcpu_arch *v)
+static void registers_read(struct vcpu_arch *v, const struct vmcb *c)
+{
+	v->gpr[RAX] = c->rax;
+	v->gpr[RSP] = c->rsp;
+	v->rip = c->rip;
+	v->rflags = c->rflags;
+	v->shadow = c->int_shadow;
+}
+
+static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, exited_fn exited)
 {
 	const struct vmcb *c = vmcb_of(v);
 	struct exit *x = &v->exit;
-	const struct row *row;
+	const struct row *row = row_find(x->reason);
 
-	x->reason = (uint32_t)c->exit_code;
-	row = row_find(x->reason);
 	x->kind = row->kind;
 	x->qual = c->exit_info1;
 	x->qual2 = c->exit_info2;
 	x->len = row->insn && svm_nrips ? (uint8_t)(c->next_rip - c->rip) : 0;
-	x->interrupted.valid = false;
-	if (unlikely(c->exit_int_info & EVENT_VALID))
+	if (c->exit_int_info & EVENT_VALID)
 		interrupted_fill(&x->interrupted, c->exit_int_info);
 	if (row->fill)
 		row->fill(v, c);
+	return exited(v);
+}
+
+/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length. */
+bool svm_exited(struct vcpu_arch *v, exited_fn exited)
+{
+	struct vmcb *c = vmcb_of(v);
+	struct exit *x = &v->exit;
+	uint32_t code = (uint32_t)c->exit_code;
+	const struct row *row = &rows[code];
+
+	registers_read(v, c);
+	c->clean = svm_clean;
+	x->reason = code;
+	x->interrupted.valid = false;
+	if (unlikely(code >= VMEXIT_TABLE_SIZE) || row->fill || !row->insn || !svm_nrips ||
+	    unlikely(c->exit_int_info & EVENT_VALID))
+		return exited_otherwise(v, exited);
+	x->kind = row->kind;
+	x->len = (uint8_t)(c->next_rip - c->rip);
+	x->qual = 0;
+	x->qual2 = 0;
+	return exited(v);
 }

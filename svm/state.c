@@ -139,11 +139,6 @@ void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 		v->flush = true;
 }
 
-uint64_t svm_get_efer(struct vcpu_arch *v)
-{
-	return vmcb_of(v)->efer & ~EFER_SVME;
-}
-
 /* Where an MSR lies in the VMCB, or NULL. EFER apart, whose SVME bit is ours. */
 static uint64_t *msr_slot(struct vmcb *c, uint32_t msr)
 {
@@ -182,7 +177,7 @@ int svm_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value)
 	uint64_t *slot = msr_slot(vmcb_of(v), msr);
 
 	if (msr == MSR_EFER) {
-		*value = svm_get_efer(v);
+		*value = vmcb_of(v)->efer & ~EFER_SVME;
 		return 0;
 	}
 	if (!slot)
@@ -213,4 +208,17 @@ int svm_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value)
 uint8_t svm_cpl(struct vcpu_arch *v)
 {
 	return vmcb_of(v)->cpl;
+}
+
+void svm_get_mode(struct vcpu_arch *v, struct guest_mode *m)
+{
+	const struct vmcb *c = vmcb_of(v);
+
+	m->cr0 = c->cr0;
+	m->cr3 = c->cr3;
+	m->cr4 = c->cr4;
+	m->efer = c->efer & ~EFER_SVME;
+	m->cs_base = c->cs.base;
+	m->cs_attr = c->cs.attr;
+	m->cpl = c->cpl;
 }

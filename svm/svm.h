@@ -8,7 +8,8 @@
 #include "svm/vmcb.h"
 
 /* Optional features in use on this machine (cpu.c); a word on the command line may have cleared some. */
-extern bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif, svm_clean;
+extern bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif;
+extern uint32_t svm_clean; /* clean bits after an exit: all, or none where they are not in use */
 extern uint32_t svm_asids; /* number of ASIDs, at least 2 */
 /* QEMU's emulation is below: interrupts are injected as virtual ones (vcpu.c says why). */
 extern bool svm_inject_virtual;
@@ -29,7 +30,7 @@ void svm_vm_init(struct vm_arch *vm, void *va, hpa_t frames);
 void svm_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames);
 void svm_vcpu_load(struct vcpu_arch *v);
 void svm_vcpu_put(struct vcpu_arch *v);
-void svm_run(struct vcpu_arch *v);
+void svm_run(struct vcpu_arch *v, exited_fn exited);
 bool svm_irq_ready(struct vcpu_arch *v);
 bool svm_nmi_ready(struct vcpu_arch *v);
 void svm_irq_window(struct vcpu_arch *v, bool on);
@@ -43,8 +44,8 @@ void svm_iret_seen(struct vcpu_arch *v);
 /* vcpu.c: NMIs are not blocked any more. */
 void svm_nmi_reset(struct vcpu_arch *v);
 
-/* exit.c: fill in v->exit from the VMCB. */
-void svm_exit_translate(struct vcpu_arch *v);
+/* exit.c: fill in registers and v->exit from the VMCB, hand over to @exited and return what it says. */
+bool svm_exited(struct vcpu_arch *v, exited_fn exited);
 
 /* state.c */
 void svm_get_state(struct vcpu_arch *v, struct guest_state *s);
@@ -52,10 +53,10 @@ void svm_set_state(struct vcpu_arch *v, const struct guest_state *s);
 struct segment svm_get_seg(struct vcpu_arch *v, enum seg_reg seg);
 uint64_t svm_get_cr(struct vcpu_arch *v, uint32_t num);
 void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value);
-uint64_t svm_get_efer(struct vcpu_arch *v);
 int svm_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
 int svm_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value);
 uint8_t svm_cpl(struct vcpu_arch *v);
+void svm_get_mode(struct vcpu_arch *v, struct guest_mode *m);
 
 /* perm.c */
 void svm_io_intercept(struct vm_arch *vm, uint16_t port, uint32_t count, bool on);
@@ -67,7 +68,8 @@ uint32_t svm_check_state(const struct guest_state *s, report_fn report, void *ar
 /* dump.c */
 void svm_dump(struct vcpu_arch *v, report_fn report, void *arg);
 
-/* entry.asm: run the guest of VMCB @vmcb_pa once. GPRs other than RAX and RSP go through @gpr. */
-void svm_enter(uint64_t vmcb_pa, uint64_t *gpr, uint64_t host_vmcb_pa);
+/* The world switch in use, one of entry.asm's two; for the operands see there. */
+extern const uint8_t *svm_enter;
+extern const uint8_t svm_enter_clear[], svm_enter_plain[];
 
 #endif

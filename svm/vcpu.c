@@ -8,21 +8,13 @@
 #include "lib/string.h"
 #include "svm/svm.h"
 
-/*
- * ASIDs per CPU (15.16): a vCPU keeps its ASID while the CPU's generation lasts; when they run out the generation
- * ends and the TLB is flushed. Generations of different CPUs never meet: they differ in the low eight bits.
- */
-static struct {
-	uint64_t generation;
-	uint32_t next;
-} asids[MAX_CPUS];
-
 /* SVM-only state of a vCPU, in the VMCB's reserved tail where no clean bit and no processor looks. */
 struct svm_own {
 	bool nmi_blocked;  /* from an injected NMI to its IRET */
 	bool iret_pending; /* the IRET exit came; unblocked once RIP has moved */
 	uint64_t iret_rip;
 	bool virtual_irq; /* an interrupt is being injected as a virtual one */
+	bool prepared; /* entry_prepare has left something in the VMCB that holds for one entry */
 };
 
 static struct svm_own *own_of(const struct vcpu_arch *v)
@@ -67,32 +59,43 @@ void svm_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t fram
 	c->tsc_offset = v->tsc_offset;
 }
 
-static void asid_assign(struct vcpu_arch *v, struct vmcb *c, uint32_t cpu)
+/*
+ * ASIDs per CPU (15.16): a vCPU keeps its ASID while the CPU's generation lasts; when they run out the generation
+ * ends and the TLB is flushed. Generations of different CPUs never meet: they differ in the low eight bits.
+ */
+static void asid_assign(struct vcpu_arch *v, struct vmcb *c, struct cpu *cpu)
 {
-	if (!asids[cpu].generation)
-		asids[cpu].generation = cpu + MAX_CPUS;
-	if (v->asid_gen == asids[cpu].generation)
+	if (!cpu->asid_generation)
+		cpu->asid_generation = cpu->index + MAX_CPUS;
+	if (v->asid_gen == cpu->asid_generation)
 		return;
-	if (!asids[cpu].next || asids[cpu].next >= svm_asids) {
-		asids[cpu].generation += MAX_CPUS;
-		asids[cpu].next = 1;
-		c->tlb_control = TLB_FLUSH_ALL;
+	if (!cpu->asid_next || cpu->asid_next >= svm_asids) {
+		cpu->asid_generation += MAX_CPUS;
+		cpu->asid_next = 1;
+		cpu->asid_flush = true;
 	}
-	v->asid = asids[cpu].next++;
-	v->asid_gen = asids[cpu].generation;
+	v->asid = cpu->asid_next++;
+	v->asid_gen = cpu->asid_generation;
 	c->asid = v->asid;
 	c->clean &= ~CLEAN_ASID;
 }
 
 void svm_vcpu_load(struct vcpu_arch *v)
 {
+	struct cpu *cpu = this_cpu();
+
+	asid_assign(v, vmcb_of(v), cpu);
+	if (cpu->asid_flush) {
+		vmcb_of(v)->tlb_control = TLB_FLUSH_ALL;
+		own_of(v)->prepared = true;
+	}
 	vmcb_of(v)->clean = 0;
 	cr2_write(vmcb_of(v)->cr2);
 	dr0_write(v->dr[0]);
 	dr1_write(v->dr[1]);
 	dr2_write(v->dr[2]);
 	dr3_write(v->dr[3]);
-	this_cpu()->loaded = v;
+	cpu->loaded = v;
 }
 
 void svm_vcpu_put(struct vcpu_arch *v)
@@ -161,47 +164,53 @@ static void registers_write(const struct vcpu_arch *v, struct vmcb *c)
 	c->rflags = v->rflags;
 }
 
-static void registers_read(struct vcpu_arch *v, const struct vmcb *c)
+/* What holds for one entry only. */
+static __attribute__((noinline)) void entry_prepare(struct vcpu_arch *v, struct vmcb *c)
 {
-	v->gpr[RAX] = c->rax;
-	v->gpr[RSP] = c->rsp;
-	v->rip = c->rip;
-	v->rflags = c->rflags;
-}
-
-void svm_run(struct vcpu_arch *v)
-{
-	struct vmcb *c = vmcb_of(v);
-	struct cpu *cpu = this_cpu();
-
-	asid_assign(v, c, cpu->index);
-	if (unlikely(v->flush) && atomic_xchg_bool(&v->flush, false) && !c->tlb_control)
+	if (atomic_xchg_bool(&v->flush, false) && !c->tlb_control)
 		c->tlb_control = svm_flush_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
-
-	/*
-	 * From CLGI on nothing is delivered. What came before is in cpu->requests and seen here; what comes after,
-	 * NMI and interrupts alike, is pending at VMRUN and exits at once (15.17, 15.13). No window is left between.
-	 */
-	__asm__ volatile("clgi" : : : "memory");
-	if (unlikely(__atomic_load_n(&cpu->requests, __ATOMIC_RELAXED))) {
-		__asm__ volatile("stgi" : : : "memory");
-		v->exit.kind = EXIT_INTR;
-		v->exit.interrupted.valid = false;
-		return;
-	}
 	if (v->inject.valid)
 		event_write(v, c);
-	registers_write(v, c);
-	__asm__ volatile("sti" : : : "memory");
-	svm_enter(v->ctl_pa.v, v->gpr, cpu->host_pa.v + PAGE_SIZE);
-	__asm__ volatile("cli; stgi" : : : "memory");
-	registers_read(v, c);
+	own_of(v)->prepared = true;
+}
+
+static __attribute__((noinline)) void entry_undo(struct vcpu_arch *v, struct vmcb *c)
+{
 	if (own_of(v)->virtual_irq)
 		virtual_irq_read(v, c);
+	if (c->tlb_control == TLB_FLUSH_ALL)
+		this_cpu()->asid_flush = false;
 	c->tlb_control = TLB_FLUSH_NONE;
 	c->event_inject = 0;
-	c->clean = svm_clean ? CLEAN_ALL : 0;
-	svm_exit_translate(v);
+	own_of(v)->prepared = false;
+}
+
+/* The path of every exit: counted in instructions. */
+void svm_run(struct vcpu_arch *v, exited_fn exited)
+{
+	do {
+		uint64_t pa = v->ctl_pa.v, host_pa = this_cpu()->host_pa.v;
+
+		/*
+		 * From CLGI on nothing is delivered. What came before is in cpu->requests and seen here; what comes
+		 * after, NMI and interrupts alike, is pending at VMRUN and exits at once (15.17, 15.13). No window is
+		 * left between.
+		 */
+		__asm__ volatile("clgi" : : : "memory");
+		if (unlikely(cpu_requested())) {
+			__asm__ volatile("stgi" : : : "memory");
+			return;
+		}
+		if (unlikely(v->flush | v->inject.valid))
+			entry_prepare(v, vmcb_of(v));
+		registers_write(v, vmcb_of(v));
+		__asm__ volatile("sti; call *%[enter]; cli; stgi"
+				 : "+a"(pa), "+d"(host_pa), "+b"(v)
+				 : [enter] "m"(svm_enter)
+				 : SWITCH_CLOBBERS);
+		if (unlikely(own_of(v)->prepared))
+			entry_undo(v, vmcb_of(v));
+	} while (svm_exited(v, exited));
 }
 
 bool svm_irq_ready(struct vcpu_arch *v)
@@ -270,6 +279,7 @@ void svm_iret_seen(struct vcpu_arch *v)
 
 void svm_nmi_reset(struct vcpu_arch *v)
 {
-	*own_of(v) = (struct svm_own){0};
+	own_of(v)->nmi_blocked = false;
+	own_of(v)->iret_pending = false;
 	vmcb_of(v)->intercept[ICPT_MISC1] &= ~ICPT1_IRET;
 }

@@ -297,7 +297,7 @@ void vpic_write(struct vpic *p, uint16_t port, uint8_t value)
 }
 
 /* The read after a poll command acknowledges, like INTA. */
-static uint8_t poll_read(struct vpic *p, uint32_t n)
+static __attribute__((noinline)) uint8_t poll_read(struct vpic *p, uint32_t n)
 {
 	int input = request(p, n);
 

@@ -85,19 +85,23 @@ static uint32_t trigger(const struct vuart *u)
 	return fifo_on(u) ? trigger_level[FCR_TRIGGER(u->fcr)] : 1;
 }
 
+static uint8_t rx_status(const struct vuart *u)
+{
+	uint8_t errors = 0;
+
+	for (uint32_t i = 0; i < u->rx_count; i++)
+		errors |= u->rx[(u->rx_head + i) % VUART_FIFO].error;
+	return (uint8_t)(LSR_DR | u->rx[u->rx_head].error |
+			 (fifo_on(u) && errors ? LSR_FIFO_ERR : 0));
+}
+
 static uint8_t line_status(const struct vuart *u)
 {
 	uint8_t lsr = u->overrun ? LSR_OE : 0;
-	uint8_t errors = 0;
 
 	if (!u->tx_count)
 		lsr |= LSR_THRE | LSR_TEMT;
-	if (!u->rx_count)
-		return lsr;
-	lsr |= LSR_DR | u->rx[u->rx_head].error;
-	for (uint32_t i = 0; i < u->rx_count; i++)
-		errors |= u->rx[(u->rx_head + i) % VUART_FIFO].error;
-	return fifo_on(u) && errors ? lsr | LSR_FIFO_ERR : lsr;
+	return u->rx_count ? lsr | rx_status(u) : lsr;
 }
 
 /* The most urgent interrupt that IER enables. */
@@ -300,41 +304,47 @@ static void mcr_write(struct vuart *u, uint8_t value)
 	tx_drain(u);
 }
 
-uint8_t vuart_read(struct vuart *u, uint32_t reg)
+static __attribute__((noinline)) uint8_t register_read(struct vuart *u, uint32_t reg)
 {
-	uint32_t room = vuart_rx_room(u);
-	uint8_t value = 0xff;
+	uint32_t room;
+	uint8_t value;
 
 	switch (reg & (VUART_PORTS - 1)) {
 	case REG_DATA:
+		room = vuart_rx_room(u);
 		value = u->lcr & LCR_DLAB ? (uint8_t)u->divisor : rx_read(u);
-		break;
+		irq_update(u);
+		if (vuart_rx_room(u) > room)
+			u->ops->rx_taken(u->arg);
+		return value;
 	case REG_IER:
-		value = u->lcr & LCR_DLAB ? (uint8_t)(u->divisor >> 8) : u->ier;
-		break;
+		return u->lcr & LCR_DLAB ? (uint8_t)(u->divisor >> 8) : u->ier;
 	case REG_IIR:
 		value = iir_read(u);
 		break;
 	case REG_LCR:
-		value = u->lcr;
-		break;
+		return u->lcr;
 	case REG_MCR:
-		value = u->mcr;
-		break;
+		return u->mcr;
 	case REG_LSR:
 		value = lsr_read(u);
 		break;
 	case REG_MSR:
 		value = msr_read(u);
 		break;
-	case REG_SCR:
-		value = u->scr;
-		break;
+	default:
+		return u->scr;
 	}
 	irq_update(u);
-	if (vuart_rx_room(u) > room)
-		u->ops->rx_taken(u->arg);
 	return value;
+}
+
+uint8_t vuart_read(struct vuart *u, uint32_t reg)
+{
+	/* What drivers poll, while reading it changes nothing. */
+	if (likely((reg & (VUART_PORTS - 1)) == REG_LSR && !u->rx_count && !u->overrun))
+		return line_status(u);
+	return register_read(u, reg);
 }
 
 void vuart_write(struct vuart *u, uint32_t reg, uint8_t value)

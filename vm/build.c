@@ -83,7 +83,7 @@ static INIT int vcpu_make(struct vm *vm, uint32_t id, uint32_t cpu)
 	vcpu_reset(v);
 	if (id == 0)
 		vlapic_firmware(&v->lapic);
-	v->state = VCPU_WAIT_SIPI;
+	vcpu_state_set(v, VCPU_WAIT_SIPI);
 	vm->vcpu[id] = v;
 	vm->lapics[id] = &v->lapic;
 	vm->vcpu_count = id + 1;
@@ -233,7 +233,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 	}
 	memcpy(vm->vcpu[0]->arch.gpr, result.gpr, sizeof(result.gpr));
 	virt->set_state(&vm->vcpu[0]->arch, &result.state);
-	vm->vcpu[0]->state = VCPU_RUNNABLE;
+	vcpu_state_set(vm->vcpu[0], VCPU_RUNNABLE);
 	log_info("vm %s: %s, %u vCPU(s), entry %#lx", vm->name, result.form, vm->vcpu_count,
 		 result.state.rip);
 	return 0;
@@ -243,6 +243,8 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 INIT int build_vms(const struct build_input *in)
 {
 	int service = config_service_vm(in->config), started = 0;
+
+	cpuid_init();
 
 	for (uint32_t pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < in->config->vm_count; i++) {

@@ -43,6 +43,7 @@ struct leaf {
 	uint32_t number;
 	uint32_t eax, ebx, ecx, edx; /* AND masks */
 	void (*fix)(struct vcpu *v, uint32_t sub, struct cpuid_regs *r);
+	bool varies; /* by VM, vCPU, CPU or sub-leaf */
 };
 
 #define ALL 0xffffffffU
@@ -156,30 +157,30 @@ static void fix_own(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
  * IBS, SKINIT, WDT, LWP, NodeId, the performance counters and MONITORX. Leaves that are not here are all zero.
  */
 static const struct leaf leaves[] = {
-	{0x0,	       ALL, ALL,	ALL,	     ALL,	  fix_max	 },
-	{0x1,	       ALL, ALL,	0x7ffa3603, 0x1f8ffbff, fix_features   },
-	{0x2,	       ALL, ALL,	ALL,	     ALL,	  NULL	      },
-	{0x4,	       ALL, ALL,	ALL,	     ALL,	  NULL	      },
-	{0x6,	       0,	 0,	    0,	       0,	  fix_power	   },
-	{0x7,	       ALL, 0xfdbf27e9, 0x00405f4f, 0x0000411c, fix_structured },
-	{0xb,	       ALL, ALL,	ALL,	     ALL,	  fix_topology   },
-	{0xd,	       ALL, ALL,	ALL,	     ALL,	  fix_xstate	    },
-	{CPUID_HV,	   0,   0,		 0,	    0,	       fix_hv	     },
-	{CPUID_HV_FEATURES, 0,   0,	  0,	     0,		fix_hv_features},
-	{CPUID_OWN,	    0,   0,	  0,	     0,		fix_own	       },
-	{0x80000000,	     ALL, ALL,	       ALL,	    ALL,	 fix_ext_max    },
-	{0x80000001,	     ALL, ALL,	       0x006109f3, ALL,	NULL	    },
-	{0x80000002,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x80000003,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x80000004,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x80000005,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x80000006,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x80000007,	     0,	0,	   0,	      0x100,	     NULL		 },
-	{0x80000008,	     ALL, 0x00000005, ALL,	   0,	      NULL		  },
-	{0x80000019,	     ALL, ALL,	       0,	  0,	     NULL		 },
-	{0x8000001a,	     ALL, 0,	     0,		0,	   NULL	       },
-	{0x8000001d,	     ALL, ALL,	       ALL,	    ALL,	 NULL	     },
-	{0x8000001e,	     ALL, ALL,	       ALL,	    0,	       NULL	   },
+	{0x0,	       ALL, ALL,	ALL,	     ALL,	  fix_max,	   false},
+	{0x1,	       ALL, ALL,	0x7ffa3603, 0x1f8ffbff, fix_features,    true },
+	{0x2,	       ALL, ALL,	ALL,	     ALL,	  NULL,		false},
+	{0x4,	       ALL, ALL,	ALL,	     ALL,	  NULL,		true },
+	{0x6,	       0,	 0,	    0,	       0,	  fix_power,	     false},
+	{0x7,	       ALL, 0xfdbf27e9, 0x00405f4f, 0x0000411c, fix_structured,  true },
+	{0xb,	       ALL, ALL,	ALL,	     ALL,	  fix_topology,	true },
+	{0xd,	       ALL, ALL,	ALL,	     ALL,	  fix_xstate,      true },
+	{CPUID_HV,	   0,   0,		 0,	    0,	       fix_hv,	       false},
+	{CPUID_HV_FEATURES, 0,   0,	  0,	     0,		fix_hv_features, false},
+	{CPUID_OWN,	    0,   0,	  0,	     0,		fix_own,	 false},
+	{0x80000000,	     ALL, ALL,	       ALL,	    ALL,	 fix_ext_max,     false},
+	{0x80000001,	     ALL, ALL,	       0x006109f3, ALL,	NULL,	      true },
+	{0x80000002,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       false},
+	{0x80000003,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       false},
+	{0x80000004,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       false},
+	{0x80000005,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       false},
+	{0x80000006,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       false},
+	{0x80000007,	     0,	0,	   0,	      0x100,	     NULL,		   false},
+	{0x80000008,	     ALL, 0x00000005, ALL,	   0,	      NULL,	    true },
+	{0x80000019,	     ALL, ALL,	       0,	  0,	     NULL,		   false},
+	{0x8000001a,	     ALL, 0,	     0,		0,	   NULL,		 false},
+	{0x8000001d,	     ALL, ALL,	       ALL,	    ALL,	 NULL,	       true },
+	{0x8000001e,	     ALL, ALL,	       ALL,	    0,	       NULL,	     true },
 };
 
 /*
@@ -238,29 +239,72 @@ static const struct leaf *leaf_find(uint32_t number)
 }
 
 /* Beyond the highest basic leaf Intel answers with that leaf's data, AMD with zeros: zeros here, for both. */
-void exit_cpuid(struct vcpu *v)
+static struct cpuid_regs leaf_read(struct vcpu *v, uint32_t number, uint32_t sub)
 {
-	uint32_t sub = (uint32_t)v->arch.gpr[RCX];
-	const struct leaf *leaf = leaf_find((uint32_t)v->arch.gpr[RAX]);
+	const struct leaf *leaf = leaf_find(number);
 	struct cpuid_regs r = {0};
 
-	if (leaf) {
-		if (leaf->eax | leaf->ebx | leaf->ecx | leaf->edx)
-			r = cpuid(leaf->number, sub);
-		r.eax &= leaf->eax;
-		r.ebx &= leaf->ebx;
-		r.ecx &= leaf->ecx;
-		r.edx &= leaf->edx;
-		if (leaf->fix)
-			leaf->fix(v, sub, &r);
-		if (!v->vm->service)
-			topology(v, leaf->number, sub, &r);
+	if (!leaf)
+		return r;
+	if (leaf->eax | leaf->ebx | leaf->ecx | leaf->edx)
+		r = cpuid(number, sub);
+	r.eax &= leaf->eax;
+	r.ebx &= leaf->ebx;
+	r.ecx &= leaf->ecx;
+	r.edx &= leaf->edx;
+	if (leaf->fix)
+		leaf->fix(v, sub, &r);
+	if (v && !v->vm->service)
+		topology(v, number, sub, &r);
+	return r;
+}
+
+/*
+ * Answers of leaves 0 to 1F and 8000_0000 to 8000_001F that are always the same: the processor's CPUID instruction is
+ * slow, below another hypervisor very slow. Their places: the number rotated left by one.
+ */
+#define FIXED_LEAVES 64
+
+static struct cpuid_regs fixed[FIXED_LEAVES];
+static uint64_t fixed_known; /* a bit for each */
+
+INIT void cpuid_init(void)
+{
+	for (uint32_t i = 0; i < FIXED_LEAVES; i++) {
+		uint32_t number = i >> 1 | i << 31;
+		const struct leaf *leaf = leaf_find(number);
+
+		if (leaf && leaf->varies)
+			continue;
+		fixed[i] = leaf_read(NULL, number, 0);
+		fixed_known |= BIT(i);
 	}
-	v->arch.gpr[RAX] = r.eax;
-	v->arch.gpr[RBX] = r.ebx;
-	v->arch.gpr[RCX] = r.ecx;
-	v->arch.gpr[RDX] = r.edx;
+}
+
+static void answer(struct vcpu *v, const struct cpuid_regs *r)
+{
+	v->arch.gpr[RAX] = r->eax;
+	v->arch.gpr[RBX] = r->ebx;
+	v->arch.gpr[RCX] = r->ecx;
+	v->arch.gpr[RDX] = r->edx;
 	vcpu_skip(v);
+}
+
+static __attribute__((noinline)) void answer_varying(struct vcpu *v, uint32_t number)
+{
+	struct cpuid_regs r = leaf_read(v, number, (uint32_t)v->arch.gpr[RCX]);
+
+	answer(v, &r);
+}
+
+void exit_cpuid(struct vcpu *v)
+{
+	uint32_t number = (uint32_t)v->arch.gpr[RAX], at = number << 1 | number >> 31;
+
+	if (likely(at < FIXED_LEAVES && fixed_known >> at & 1))
+		answer(v, &fixed[at & (FIXED_LEAVES - 1)]);
+	else
+		answer_varying(v, number);
 }
 
 /* CR4 bits that CPUID, as shown, allows. */

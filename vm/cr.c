@@ -19,26 +19,27 @@ static bool cr_operands(struct vcpu *v)
 {
 	struct exit *x = &v->arch.exit;
 	uint8_t bytes[INSN_MAX];
-	struct insn i;
+	const struct insn *i;
+	enum cpu_mode mode;
 	uint32_t n;
 
 	if (x->info.cr.decoded)
 		return true;
-	n = insn_fetch(v, bytes);
+	n = insn_fetch(v, bytes, &mode);
 	if (!n)
 		return false;
-	if (insn_decode(&i, bytes, n, vcpu_mode(v)) ||
-	    !(i.op == OP_MOV_CR || i.op == OP_MOV_DR || i.op == OP_CLTS)) {
+	if (insn_decode_again(v, &i, bytes, n, mode) ||
+	    !(i->op == OP_MOV_CR || i->op == OP_MOV_DR || i->op == OP_CLTS)) {
 		vm_stop(v,
 			"control register access by an instruction that is not covered (%02x %02x %02x)",
 			bytes[0], bytes[1], bytes[2]);
 		return false;
 	}
-	x->len = i.length;
-	x->info.cr.clts = i.op == OP_CLTS;
-	x->info.cr.num = i.op == OP_CLTS ? 0 : i.reg;
-	x->info.cr.gpr = i.rm;
-	x->info.cr.write = i.op == OP_CLTS || i.dst == OPND_CR || i.dst == OPND_DR;
+	x->len = i->length;
+	x->info.cr.clts = i->op == OP_CLTS;
+	x->info.cr.num = i->op == OP_CLTS ? 0 : i->reg;
+	x->info.cr.gpr = i->rm;
+	x->info.cr.write = i->op == OP_CLTS || i->dst == OPND_CR || i->dst == OPND_DR;
 	return true;
 }
 
@@ -46,7 +47,7 @@ static bool cr_operands(struct vcpu *v)
 static int cr0_set(struct vcpu *v, uint64_t value)
 {
 	uint64_t old = virt->get_cr(&v->arch, 0);
-	uint64_t efer = virt->get_efer(&v->arch);
+	uint64_t efer = vcpu_efer(v);
 
 	value |= CR0_ET;
 	if (value >> 32 || (value & CR0_PG && !(value & CR0_PE)) ||
@@ -68,7 +69,7 @@ static int cr0_set(struct vcpu *v, uint64_t value)
 static int cr4_set(struct vcpu *v, uint64_t value)
 {
 	uint64_t old = virt->get_cr(&v->arch, 4);
-	bool lma = virt->get_efer(&v->arch) & EFER_LMA;
+	bool lma = vcpu_efer(v) & EFER_LMA;
 
 	if (value & ~cr4_allowed(v))
 		return -EINVAL;

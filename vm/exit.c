@@ -45,42 +45,55 @@ uint8_t exit_insn_len(struct vcpu *v)
 {
 	struct exit *x = &v->arch.exit;
 	uint8_t bytes[INSN_MAX];
-	struct insn insn;
+	const struct insn *insn;
+	enum cpu_mode mode;
 	uint32_t n;
 	int err;
 
 	if (likely(x->len))
 		return x->len;
-	n = insn_fetch(v, bytes);
+	n = insn_fetch(v, bytes, &mode);
 	if (!n)
 		return 0;
-	err = insn_decode(&insn, bytes, n, vcpu_mode(v));
+	err = insn_decode_again(v, &insn, bytes, n, mode);
 	if (err == -EINVAL) { /* what the processor let pass, a LOCK prefix for one */
 		vcpu_ud(v);
 		return 0;
 	}
-	if (err || !insn_fits(&insn, x->kind)) {
+	if (err || !insn_fits(insn, x->kind)) {
 		vm_stop(v, "exit %u, but the instruction there is another (%02x %02x %02x, %d)",
 			x->kind, bytes[0], bytes[1], bytes[2], err);
 		return 0;
 	}
-	x->len = insn.length;
+	x->len = insn->length;
 	return x->len;
+}
+
+static __attribute__((noinline)) void skip_slowly(struct vcpu *v)
+{
+	uint64_t next = v->arch.rip + exit_insn_len(v);
+
+	if (next == v->arch.rip)
+		return;
+	/* Outside 64-bit mode the instruction pointer has 32 bits. */
+	if ((next ^ v->arch.rip) >> 32 && vcpu_mode(v) != CPU_MODE_64)
+		next = (uint32_t)next;
+	v->arch.rip = next;
+	if (v->arch.shadow & SHADOW_BITS)
+		virt->shadow_clear(&v->arch);
+	if (v->arch.rflags & RFLAGS_TF)
+		atomic_or_u64(&v->events, EV_STEP);
 }
 
 void vcpu_skip(struct vcpu *v)
 {
-	uint8_t len = exit_insn_len(v);
+	uint32_t len = v->arch.exit.len, low;
 
-	if (unlikely(!len))
-		return;
-	v->arch.rip += len;
-	/* Outside 64-bit mode the instruction pointer has 32 bits. */
-	if (unlikely(v->arch.rip >> 32) && vcpu_mode(v) != CPU_MODE_64)
-		v->arch.rip = (uint32_t)v->arch.rip;
-	virt->shadow_clear(&v->arch);
-	if (unlikely(v->arch.rflags & RFLAGS_TF))
-		atomic_or_u64(&v->events, EV_STEP);
+	if (unlikely(!len || v->arch.shadow & SHADOW_BITS || v->arch.rflags & RFLAGS_TF ||
+		     __builtin_add_overflow((uint32_t)v->arch.rip, len, &low)))
+		skip_slowly(v);
+	else
+		v->arch.rip += len;
 }
 
 /* A physical interrupt ended the guest's run: take it now, on this CPU. */
@@ -105,7 +118,7 @@ static void exit_window(struct vcpu *v)
 static void exit_hlt(struct vcpu *v)
 {
 	vcpu_skip(v);
-	v->state = VCPU_HALTED;
+	vcpu_state_set(v, VCPU_HALTED);
 	/* What waits in the page left no event behind when it was put there: look whether it ends the sleep at once. */
 	if (v->lapic.virtual)
 		atomic_or_u64(&v->events, EV_IRQ);
@@ -254,9 +267,20 @@ const char *exit_name(uint32_t kind)
 	(BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_PAUSE) | BIT(EXIT_INVD) | BIT(EXIT_RDTSC) | \
 	 BIT(EXIT_HYPERCALL) | BIT(EXIT_MSR) | BIT(EXIT_XSETBV))
 
-void exit_handle(struct vcpu *v)
+/* Before its handler: an event that the exit cut short, an instruction of unknown length. */
+static __attribute__((noinline)) bool exit_prepare(struct vcpu_arch *a)
 {
-	if (BIT(v->arch.exit.kind) & KINDS_WITH_LENGTH && !exit_insn_len(v))
-		return;
-	handlers[v->arch.exit.kind](v);
+	if (a->exit.interrupted.valid)
+		a->inject = a->exit.interrupted;
+	return a->exit.len || !(BIT(a->exit.kind) & KINDS_WITH_LENGTH) || exit_insn_len(vcpu_of(a));
+}
+
+bool exit_handle(struct vcpu_arch *a)
+{
+	struct vcpu *v = vcpu_of(a);
+
+	v->stats.exits[a->exit.kind]++;
+	if ((likely(a->exit.len && !a->exit.interrupted.valid)) || exit_prepare(a))
+		handlers[a->exit.kind](v);
+	return likely(!(v->events | v->lapic.irr_sum)) || vcpu_events(v);
 }

@@ -107,15 +107,6 @@ int guest_write(struct vm *vm, uint64_t gpa, const void *buf, uint64_t len)
 	return guest_copy(vm, gpa, (uint8_t *)(uintptr_t)buf, len, true);
 }
 
-enum cpu_mode vcpu_mode(struct vcpu *v)
-{
-	struct segment cs = virt->get_seg(&v->arch, SEG_CS);
-
-	if (cs.attr & SEG_ATTR_L && virt->get_efer(&v->arch) & EFER_LMA)
-		return CPU_MODE_64;
-	return cs.attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
-}
-
 static int pte_read(void *ctx, gpa_t gpa, uint32_t size, uint64_t *value)
 {
 	struct vcpu *v = ctx;
@@ -150,18 +141,6 @@ static int pte_cmpxchg(void *ctx, gpa_t gpa, uint32_t size, uint64_t old, uint64
 
 static const struct gwalk_ops walk_ops = {.read = pte_read, .cmpxchg = pte_cmpxchg};
 
-int gva_translate(struct vcpu *v, uint64_t gva, uint32_t access, uint64_t *gpa, uint32_t *error)
-{
-	struct gwalk_cpu cpu;
-	gpa_t out;
-	int err;
-
-	gwalk_cpu_fill(v, &cpu);
-	err = gwalk(&walk_ops, v, &cpu, GVA(gva), access, &out, error);
-	*gpa = out.v;
-	return err;
-}
-
 static uint32_t pkru_read(void)
 {
 	uint32_t pkru;
@@ -170,14 +149,14 @@ static uint32_t pkru_read(void)
 	return pkru;
 }
 
-void gwalk_cpu_fill(struct vcpu *v, struct gwalk_cpu *c)
+static void walk_fill(struct vcpu *v, const struct guest_mode *m, struct gwalk_cpu *c)
 {
 	*c = (struct gwalk_cpu){
-		.cr0 = virt->get_cr(&v->arch, 0),
-		.cr3 = virt->get_cr(&v->arch, 3),
-		.cr4 = virt->get_cr(&v->arch, 4),
-		.efer = virt->get_efer(&v->arch),
-		.cpl = virt->cpl(&v->arch),
+		.cr0 = m->cr0,
+		.cr3 = m->cr3,
+		.cr4 = m->cr4,
+		.efer = m->efer,
+		.cpl = m->cpl,
 		.ac = v->arch.rflags & RFLAGS_AC,
 		.pages_1g = true,
 		.phys_bits = memory_phys_bits(),
@@ -190,55 +169,66 @@ void gwalk_cpu_fill(struct vcpu *v, struct gwalk_cpu *c)
 	}
 }
 
-/* Is what is cached still how @c translates? Four loads instead of a walk. */
-static bool fetch_cached(const struct vcpu *v, const struct gwalk_cpu *c, uint64_t page)
+int gva_translate(struct vcpu *v, uint64_t gva, uint32_t access, uint64_t *gpa, uint32_t *error)
+{
+	struct guest_mode m;
+	struct gwalk_cpu cpu;
+	gpa_t out;
+	int err;
+
+	virt->get_mode(&v->arch, &m);
+	walk_fill(v, &m, &cpu);
+	err = gwalk(&walk_ops, v, &cpu, GVA(gva), access, &out, error);
+	*gpa = out.v;
+	return err;
+}
+
+/* Is what is cached still how @m translates? Four loads instead of a walk. */
+static bool fetch_cached(const struct vcpu *v, const struct guest_mode *m, uint64_t page)
 {
 	const struct fetch_cache *f = &v->fetch;
 
-	if (f->page != page || f->generation != this_cpu()->window_generation || f->cr3 != c->cr3 ||
-	    f->cr0 != c->cr0 || f->cr4 != c->cr4 || f->efer != c->efer || f->cpl != c->cpl)
+	if (f->page != page || f->generation != this_cpu()->window_generation ||
+	    f->mode.cr3 != m->cr3 || f->mode.cr0 != m->cr0 || f->mode.cr4 != m->cr4 ||
+	    f->mode.efer != m->efer || f->mode.cpl != m->cpl)
 		return false;
-	for (uint32_t i = 0; i < FETCH_LEVELS; i++) {
-		if (i < f->levels && __atomic_load_n(f->entry[i], __ATOMIC_RELAXED) != f->value[i])
+	for (uint32_t i = 0; i < f->levels; i++) {
+		if (__atomic_load_n(f->entry[i], __ATOMIC_RELAXED) != f->value[i])
 			return false;
 	}
 	return true;
 }
 
 /* Remember a walk, unless its windows changed on the way: then some entry is not shown any more. */
-static void fetch_remember(struct vcpu *v, const struct gwalk_cpu *c, uint64_t page,
+static void fetch_remember(struct vcpu *v, const struct guest_mode *m, uint64_t page,
 			   uint64_t generation, const uint8_t *bytes)
 {
 	struct fetch_cache *f = &v->fetch;
 
 	f->page = ~0ULL;
-	if (generation != this_cpu()->window_generation || !(c->efer & EFER_LMA))
+	if (generation != this_cpu()->window_generation || !(m->efer & EFER_LMA))
 		return;
 	for (uint32_t i = 0; i < f->levels; i++)
 		f->value[i] = __atomic_load_n(f->entry[i], __ATOMIC_RELAXED);
 	f->generation = generation;
-	f->cr0 = c->cr0;
-	f->cr3 = c->cr3;
-	f->cr4 = c->cr4;
-	f->efer = c->efer;
-	f->cpl = c->cpl;
+	f->mode = *m;
 	f->bytes = bytes;
 	f->page = page;
 }
 
-/* Where the byte at @gva is; NULL after a fault has been injected, or the VM stopped. */
-static const uint8_t *fetch_at(struct vcpu *v, uint64_t gva, bool must)
+/* The page that @gva is in; NULL after a fault has been injected, or the VM stopped. */
+static __attribute__((noinline)) const uint8_t *fetch_walk(struct vcpu *v,
+							   const struct guest_mode *m, uint64_t gva,
+							   bool must)
 {
-	uint64_t generation = this_cpu()->window_generation, page = gva & ~PAGE_MASK;
+	uint64_t generation = this_cpu()->window_generation;
 	struct gwalk_cpu c;
 	const uint8_t *bytes;
 	uint32_t error;
 	gpa_t gpa;
 	int err;
 
-	gwalk_cpu_fill(v, &c);
-	if (likely(fetch_cached(v, &c, page)))
-		return v->fetch.bytes + (gva & PAGE_MASK);
+	walk_fill(v, m, &c);
 	v->fetch.levels = 0;
 	err = gwalk(&walk_ops, v, &c, GVA(gva), GWALK_EXEC, &gpa, &error);
 	if (err && !must)
@@ -254,30 +244,85 @@ static const uint8_t *fetch_at(struct vcpu *v, uint64_t gva, bool must)
 			vm_stop(v, "no instruction can be read at %#lx", gva);
 		return NULL;
 	}
-	fetch_remember(v, &c, page, generation, bytes);
-	return bytes + (gva & PAGE_MASK);
+	fetch_remember(v, m, gva & ~PAGE_MASK, generation, bytes);
+	return bytes;
 }
 
-uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes)
+static const uint8_t *fetch_at(struct vcpu *v, const struct guest_mode *m, uint64_t gva, bool must)
 {
-	uint64_t gva = v->arch.rip;
-	const uint8_t *from;
-	uint32_t n;
+	const uint8_t *page =
+		fetch_cached(v, m, gva & ~PAGE_MASK) ? v->fetch.bytes : fetch_walk(v, m, gva, must);
 
-	if (vcpu_mode(v) != CPU_MODE_64)
-		gva = (uint32_t)(gva + virt->get_seg(&v->arch, SEG_CS).base);
-	from = fetch_at(v, gva, true);
-	if (!from)
-		return 0;
-	n = (uint32_t)min_u64(INSN_MAX, PAGE_SIZE - (gva & PAGE_MASK));
-	if (likely(n == INSN_MAX)) {
-		memcpy(bytes, from, INSN_MAX);
-		return n;
-	}
+	return page ? page + (gva & PAGE_MASK) : NULL;
+}
+
+/* The second part of an instruction that may go on in the next page; what cannot be read there may not be needed. */
+static uint32_t fetch_rest(struct vcpu *v, const struct guest_mode *m, uint64_t gva, uint8_t *bytes,
+			   const uint8_t *from)
+{
+	uint32_t n = (uint32_t)(PAGE_SIZE - (gva & PAGE_MASK));
+
 	memcpy(bytes, from, n);
-	from = fetch_at(v, gva + n, false);
+	from = fetch_at(v, m, gva + n, false);
 	if (!from)
 		return n;
 	memcpy(bytes + n, from, INSN_MAX - n);
 	return INSN_MAX;
+}
+
+static enum cpu_mode mode_of(uint64_t efer, uint16_t cs_attr)
+{
+	if (cs_attr & SEG_ATTR_L && efer & EFER_LMA)
+		return CPU_MODE_64;
+	return cs_attr & SEG_ATTR_DB ? CPU_MODE_32 : CPU_MODE_16;
+}
+
+enum cpu_mode vcpu_mode(struct vcpu *v)
+{
+	struct guest_mode m;
+
+	virt->get_mode(&v->arch, &m);
+	return mode_of(m.efer, m.cs_attr);
+}
+
+uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes, enum cpu_mode *mode)
+{
+	uint64_t gva = v->arch.rip;
+	struct guest_mode m;
+	const uint8_t *from;
+
+	virt->get_mode(&v->arch, &m);
+	*mode = mode_of(m.efer, m.cs_attr);
+	if (unlikely(*mode != CPU_MODE_64))
+		gva = (uint32_t)(gva + m.cs_base);
+	from = fetch_at(v, &m, gva, true);
+	if (!from)
+		return 0;
+	if (unlikely((gva & PAGE_MASK) > PAGE_SIZE - INSN_MAX))
+		return fetch_rest(v, &m, gva, bytes, from);
+	memcpy(bytes, from, INSN_MAX);
+	return INSN_MAX;
+}
+
+int insn_decode_again(struct vcpu *v, const struct insn **insn, const uint8_t *bytes, uint32_t n,
+		      enum cpu_mode mode)
+{
+	struct decoded *d = &v->decoded[(v->arch.rip ^ v->arch.rip >> 4) % DECODED];
+	uint64_t head, tail;
+	int err;
+
+	*insn = &d->insn;
+	if (unlikely(n < INSN_MAX)) {
+		d->cached = false;
+		return insn_decode(&d->insn, bytes, n, mode);
+	}
+	memcpy(&head, bytes, sizeof(head));
+	memcpy(&tail, bytes + INSN_MAX - sizeof(tail), sizeof(tail));
+	if (likely(d->cached && d->head == head && d->tail == tail && d->insn.mode == mode))
+		return 0;
+	err = insn_decode(&d->insn, bytes, n, mode);
+	d->head = head;
+	d->tail = tail;
+	d->cached = !err;
+	return err;
 }

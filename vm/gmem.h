@@ -22,8 +22,6 @@ void guest_unmap_all(void);
 int guest_read(struct vm *vm, uint64_t gpa, void *buf, uint64_t len);
 int guest_write(struct vm *vm, uint64_t gpa, const void *buf, uint64_t len);
 
-/* The state that address translation depends on. */
-void gwalk_cpu_fill(struct vcpu *v, struct gwalk_cpu *c);
 enum cpu_mode vcpu_mode(struct vcpu *v);
 
 /*
@@ -32,7 +30,11 @@ enum cpu_mode vcpu_mode(struct vcpu *v);
  */
 int gva_translate(struct vcpu *v, uint64_t gva, uint32_t access, uint64_t *gpa, uint32_t *error);
 
-/* Up to INSN_MAX bytes at CS:RIP. Number of bytes; 0: the first is not readable and a #PF has been injected. */
-uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes);
+/* Up to INSN_MAX bytes at CS:RIP. *@mode is filled in. Number of bytes; 0: the first is not readable and a #PF has been injected. */
+uint32_t insn_fetch(struct vcpu *v, uint8_t *bytes, enum cpu_mode *mode);
+
+/* insn_decode of what stands at @v's RIP, remembered by its bytes. *@insn is valid until the next call for @v. */
+int insn_decode_again(struct vcpu *v, const struct insn **insn, const uint8_t *bytes, uint32_t n,
+		      enum cpu_mode mode);
 
 #endif

@@ -49,13 +49,29 @@ const struct mmio_range *mmio_find(const struct vm *vm, uint64_t gpa)
 	return NULL;
 }
 
-const struct port_range *port_find(const struct vm *vm, uint16_t port)
+/* An entry of vm->port_hints: the port and where in vm->ports it was found. Ranges are added, never removed. */
+#define HINT(port)	  (1U << 31 | (uint32_t)(port) << 8)
+#define HINT_LIMIT	  0x100
+#define HINT_AT(vm, port) (&(vm)->port_hints[((port) ^ (port) >> 6) % PORT_HINTS])
+
+_Static_assert(VM_PORTS <= HINT_LIMIT, "a hint has eight bits for the range");
+
+static __attribute__((noinline)) const struct port_range *port_search(struct vm *vm, uint16_t port)
 {
 	for (uint32_t i = 0; i < vm->port_count; i++) {
-		if (port >= vm->ports[i].first && port <= vm->ports[i].last)
-			return &vm->ports[i];
+		if (port < vm->ports[i].first || port > vm->ports[i].last)
+			continue;
+		__atomic_store_n(HINT_AT(vm, port), HINT(port) | i, __ATOMIC_RELAXED);
+		return &vm->ports[i];
 	}
 	return NULL;
+}
+
+const struct port_range *port_find(struct vm *vm, uint16_t port)
+{
+	uint32_t hint = __atomic_load_n(HINT_AT(vm, port), __ATOMIC_RELAXED) ^ HINT(port);
+
+	return likely(hint < HINT_LIMIT) ? &vm->ports[hint] : port_search(vm, port);
 }
 
 void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t *value)
@@ -69,18 +85,24 @@ void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t 
 void exit_io(struct vcpu *v)
 {
 	const struct exit *x = &v->arch.exit;
-	uint64_t mask = ~0ULL >> (64 - 8 * x->info.io.size);
-	uint32_t value;
+	uint64_t *rax = &v->arch.gpr[RAX];
+	uint32_t value = ~0U;
 
 	if (unlikely(x->info.io.string)) {
 		exit_io_string(v);
 		return;
 	}
-	value = x->info.io.in ? ~0U : (uint32_t)(v->arch.gpr[RAX] & mask);
+	if (!x->info.io.in)
+		value = (uint32_t)*rax & (~0U >> (32 - 8 * x->info.io.size));
 	port_access(v, x->info.io.port, x->info.io.size, x->info.io.in, &value);
 	/* A 32-bit IN clears the upper half of RAX, the smaller ones leave the rest alone. */
-	if (x->info.io.in)
-		v->arch.gpr[RAX] =
-			x->info.io.size == 4 ? value : (v->arch.gpr[RAX] & ~mask) | (value & mask);
+	if (x->info.io.in) {
+		if (likely(x->info.io.size == 1))
+			*(uint8_t *)rax = (uint8_t)value;
+		else if (x->info.io.size == 2)
+			*(uint16_t *)rax = (uint16_t)value;
+		else
+			*rax = value;
+	}
 	vcpu_skip(v);
 }

@@ -232,12 +232,9 @@ int irq_extint_ack(struct vcpu *v)
 
 /* --- ports and pages --- */
 
-static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
-		     uint32_t *value)
+static __attribute__((noinline)) void pic_bytes(struct vm *vm, uint16_t port, uint8_t size, bool in,
+						uint32_t *value)
 {
-	struct vm *vm = arg;
-
-	(void)v;
 	lock_acquire(&vm->irq_lock);
 	for (uint32_t i = 0; i < size; i++) {
 		if (in)
@@ -246,6 +243,21 @@ static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 		else
 			vpic_write(&vm->pic, (uint16_t)(port + i), (uint8_t)(*value >> 8 * i));
 	}
+	lock_release(&vm->irq_lock);
+}
+
+static void pic_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		     uint32_t *value)
+{
+	struct vm *vm = arg;
+
+	(void)v;
+	if (unlikely(!in || size != 1)) {
+		pic_bytes(vm, port, size, in, value);
+		return;
+	}
+	lock_acquire(&vm->irq_lock);
+	*value = vpic_read(&vm->pic, port);
 	lock_release(&vm->irq_lock);
 }
 

@@ -298,11 +298,11 @@ static bool is_port_string(const struct insn *i)
 	return i->op == OP_INS || i->op == OP_OUTS;
 }
 
-static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
+static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n, enum cpu_mode mode)
 {
-	struct insn insn;
+	const struct insn *insn;
 	struct emu_cpu cpu;
-	int err = insn_decode(&insn, bytes, n, vcpu_mode(v));
+	int err = insn_decode_again(v, &insn, bytes, n, mode);
 
 	if (err == -EINVAL) {
 		vcpu_ud(v);
@@ -313,11 +313,11 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 		return;
 	}
 	/* Another thread of the guest may have changed the bytes; only what exited by I/O has had its rights checked. */
-	if (is_port_string(&insn) != (v->arch.exit.kind == EXIT_IO) ||
-	    (is_port_string(&insn) && (uint16_t)v->arch.gpr[RDX] != v->arch.exit.info.io.port))
+	if (is_port_string(insn) != (v->arch.exit.kind == EXIT_IO) ||
+	    (is_port_string(insn) && (uint16_t)v->arch.gpr[RDX] != v->arch.exit.info.io.port))
 		return;
-	v->gpa_known = v->arch.exit.kind == EXIT_NPF && !(insn.flags & (INSN_STRING | INSN_STACK));
-	if (mov_device(v, &insn))
+	v->gpa_known = v->arch.exit.kind == EXIT_NPF && !(insn->flags & (INSN_STRING | INSN_STACK));
+	if (mov_device(v, insn))
 		return;
 	cpu = (struct emu_cpu){
 		.gpr = v->arch.gpr,
@@ -328,7 +328,7 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 		.cpl = virt->cpl(&v->arch),
 		.max_iterations = ITERATIONS,
 	};
-	switch (emulate(&ops, v, &cpu, &insn)) {
+	switch (emulate(&ops, v, &cpu, insn)) {
 	case EMU_DONE:
 		virt->shadow_clear(&v->arch);
 		break;
@@ -347,13 +347,16 @@ static void emulate_one(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 static void emulate_exit(struct vcpu *v, const uint8_t *bytes, uint32_t n)
 {
 	uint8_t fetched[INSN_MAX];
+	enum cpu_mode mode;
 
-	if (!n) {
-		n = insn_fetch(v, fetched);
+	if (n) {
+		mode = vcpu_mode(v);
+	} else {
+		n = insn_fetch(v, fetched, &mode);
 		bytes = fetched;
 	}
 	if (n)
-		emulate_one(v, bytes, n);
+		emulate_one(v, bytes, n, mode);
 }
 
 void exit_npf(struct vcpu *v)

@@ -96,7 +96,7 @@ static int wr_pat(struct vcpu *v, uint32_t msr, uint64_t value)
 /* LME may not change while paging is on; LMA is the processor's. SVME and what CPUID hides do not exist. */
 static int wr_efer(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	uint64_t old = virt->get_efer(&v->arch);
+	uint64_t old = vcpu_efer(v);
 
 	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR))
 		return -EINVAL;

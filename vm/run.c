@@ -5,6 +5,7 @@
 #include "arch/irq.h"
 #include "arch/lapic.h"
 #include "arch/log.h"
+#include "arch/options.h"
 #include "arch/percpu.h"
 #include "arch/trap.h"
 #include "lib/atomic.h"
@@ -57,41 +58,51 @@ static void requests_take(struct cpu *cpu)
 		mce_report(cpu);
 }
 
-static bool entity_pending(struct sched_entity *e)
+/* With debug=on each exit is timed. Up to now it was the last exit's time, unless the vCPU slept. */
+static bool timed;
+
+static void time_count(struct vcpu *v)
 {
-	return vcpu_wakeable(container_of(e, struct vcpu, entity));
+	struct vcpu_stats *s = &v->stats;
+	uint64_t now = tsc_read();
+
+	if (!s->asleep)
+		s->ticks[v->arch.exit.kind] += now - s->since;
+	s->since = now;
+	s->asleep = false;
 }
 
-/* Nothing to run: the time until the next entry is the vCPU's sleep, not the last exit's. */
+static bool exit_timed(struct vcpu_arch *a)
+{
+	struct vcpu *v = vcpu_of(a);
+	bool again;
+
+	v->stats.since = tsc_read();
+	again = exit_handle(a);
+	if (again)
+		time_count(v);
+	return again;
+}
+
+/* Nothing to run: the time until the next entry is the vCPU's sleep. */
 static void vcpu_idle(struct cpu *cpu)
 {
 	struct vcpu *v = cpu->loaded ? vcpu_of(cpu->loaded) : NULL;
 
-	if (!v || v->stats.asleep)
+	if (!timed || !v || v->stats.asleep)
 		return;
-	v->stats.ticks[v->arch.exit.kind] += tsc_read() - v->stats.since;
+	time_count(v);
 	v->stats.asleep = true;
 }
 
-/* One entry and its exit. */
-static void vcpu_step(struct vcpu *v)
+/* Enter it again and again, until it sleeps or this CPU has requests. */
+static void vcpu_run(struct vcpu *v)
 {
-	if (v->events || v->lapic.irr_sum)
-		vcpu_events(v);
-	if (unlikely(v->state != VCPU_RUNNABLE)) {
-		sched_block(&v->entity, entity_pending);
+	if ((v->events || v->lapic.irr_sum) && !vcpu_events(v))
 		return;
-	}
-	if (unlikely(v->stats.asleep))
-		v->stats.asleep = false;
-	else
-		v->stats.ticks[v->arch.exit.kind] += tsc_read() - v->stats.since;
-	virt->run(&v->arch);
-	v->stats.since = tsc_read();
-	v->stats.exits[v->arch.exit.kind]++;
-	if (unlikely(v->arch.exit.interrupted.valid))
-		v->arch.inject = v->arch.exit.interrupted;
-	exit_handle(v);
+	if (timed)
+		time_count(v);
+	virt->run(&v->arch, timed ? exit_timed : exit_handle);
 }
 
 static bool go;
@@ -118,6 +129,7 @@ void cpu_run(void)
 	while (!atomic_load_bool(&go))
 		irq_wait();
 	cr3_write(cr3_read()); /* start-up code is unmapped */
+	timed = option_on("debug");
 
 	for (;;) {
 		struct sched_entity *e;
@@ -133,8 +145,6 @@ void cpu_run(void)
 		}
 		v = container_of(e, struct vcpu, entity);
 		vcpu_switch(cpu, v);
-		do
-			vcpu_step(v);
-		while (likely(!atomic_load_relaxed_u64(&cpu->requests)));
+		vcpu_run(v);
 	}
 }

@@ -38,6 +38,15 @@ void vcpu_raise(struct vcpu *v, uint64_t events)
 		sched_kick(v->cpu, CPU_REQ_SCHED);
 }
 
+void vcpu_state_set(struct vcpu *v, enum vcpu_state state)
+{
+	v->state = (uint8_t)state;
+	if (state == VCPU_RUNNABLE)
+		atomic_and_u64(&v->events, ~EV_IDLE);
+	else
+		atomic_or_u64(&v->events, EV_IDLE);
+}
+
 /* SDM vol. 3, table 6-4: what contributes to a double fault. */
 static bool contributory(uint8_t vector)
 {
@@ -159,7 +168,7 @@ static void vcpu_init_signal(struct vcpu *v)
 	v->arch.inject.valid = false;
 	v->deferred.valid = false;
 	vlapic_init_signal(&v->lapic);
-	v->state = v->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_SIPI;
+	vcpu_state_set(v, v->id == 0 ? VCPU_RUNNABLE : VCPU_WAIT_SIPI);
 }
 
 void vcpu_sipi(struct vcpu *v, uint8_t page)
@@ -170,7 +179,7 @@ void vcpu_sipi(struct vcpu *v, uint8_t page)
 	s.seg[SEG_CS] = segment16((uint16_t)(page << 8), SEG_CODE16);
 	s.rip = 0;
 	state_set(v, &s);
-	v->state = VCPU_RUNNABLE;
+	vcpu_state_set(v, VCPU_RUNNABLE);
 }
 
 bool vcpu_wakeable(struct vcpu *v)
@@ -299,7 +308,7 @@ static void single_step(struct vcpu *v)
 static void events_life(struct vcpu *v, uint64_t events)
 {
 	if (events & EV_STOP) {
-		v->state = VCPU_STOPPED;
+		vcpu_state_set(v, VCPU_STOPPED);
 		vlapic_stop(&v->lapic);
 		return;
 	}
@@ -314,19 +323,23 @@ static void events_life(struct vcpu *v, uint64_t events)
 	}
 }
 
-void vcpu_events(struct vcpu *v)
+static bool entity_pending(struct sched_entity *e)
+{
+	return vcpu_wakeable(container_of(e, struct vcpu, entity));
+}
+
+bool vcpu_events(struct vcpu *v)
 {
 	uint64_t events = atomic_load_u64(&v->events);
 
-	if (unlikely(events & (EV_STOP | EV_INIT | EV_SIPI))) {
+	if (unlikely(events & (EV_STOP | EV_INIT | EV_SIPI)))
 		events_life(v, events);
-		if (v->state == VCPU_STOPPED || v->state == VCPU_WAIT_SIPI)
-			return;
-	}
 	if (v->state == VCPU_HALTED && vcpu_wakeable(v))
-		v->state = VCPU_RUNNABLE;
-	if (v->state != VCPU_RUNNABLE)
-		return;
+		vcpu_state_set(v, VCPU_RUNNABLE);
+	if (v->state != VCPU_RUNNABLE) {
+		sched_block(&v->entity, entity_pending);
+		return false;
+	}
 	if (unlikely(events & EV_STEP)) {
 		atomic_and_u64(&v->events, ~EV_STEP);
 		if (!v->arch.inject.valid)
@@ -337,4 +350,5 @@ void vcpu_events(struct vcpu *v)
 	/* An EOI or a lower TPR may have freed what was requested long ago: EV_IRQ alone does not tell. */
 	if (events & EV_IRQ || v->lapic.irr_sum)
 		events_irq(v);
+	return true;
 }

@@ -21,9 +21,11 @@
 #include "vdev/vuart.h"
 #include "vm/config.h"
 #include "vm/conring.h"
+#include "vm/decode.h"
 
 #define VM_VCPUS	  CONFIG_VCPUS
 #define VM_PORTS	  40 /* port ranges of one VM */
+#define PORT_HINTS	  64
 #define VM_MMIO		  80 /* MMIO ranges of one VM */
 #define VM_EXTENTS	  64 /* pieces of RAM of one VM */
 #define VM_HOLES	  96
@@ -68,6 +70,7 @@ enum vcpu_state {
 #define EV_SIPI BIT(3)
 #define EV_STOP BIT(4)
 #define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
+#define EV_IDLE BIT(6) /* v->state is not VCPU_RUNNABLE; by its own CPU only */
 
 #define FETCH_LEVELS 4
 
@@ -77,20 +80,28 @@ enum vcpu_state {
  */
 struct fetch_cache {
 	uint64_t page; /* GVA; ~0: nothing is cached */
-	uint64_t cr0, cr3, cr4, efer;
+	struct guest_mode mode;
 	uint64_t generation; /* of the CPU's windows */
-	uint8_t cpl;
 	uint8_t levels;
 	const uint64_t *entry[FETCH_LEVELS];
 	uint64_t value[FETCH_LEVELS];
 	const uint8_t *bytes; /* of the page */
 };
 
+/* An instruction decoded before: the same bytes in the same mode are the same instruction. */
+struct decoded {
+	uint64_t head, tail; /* its bytes 0 to 7 and 7 to 14 */
+	bool cached;
+	struct insn insn;
+};
+
+#define DECODED 4 /* by RIP */
+
 /* By kind of exit: how many, and TSC ticks from the exit to the next entry. */
 struct vcpu_stats {
 	uint64_t exits[EXIT_KIND_COUNT];
 	uint64_t ticks[EXIT_KIND_COUNT];
-	uint64_t since; /* TSC at the last exit */
+	uint64_t since; /* TSC up to which time is counted */
 	bool asleep;	/* or before the first entry: the time now is nobody's */
 };
 
@@ -110,6 +121,7 @@ struct vcpu {
 	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
 	struct event deferred; /* an interrupt whose delivery faulted: it follows the fault */
 	struct fetch_cache fetch;
+	struct decoded decoded[DECODED];
 	bool gpa_known; /* the exit's GPA is that of the emulated instruction's only operand */
 	struct vcpu_stats stats;
 };
@@ -154,6 +166,7 @@ struct vm {
 
 	uint32_t port_count, mmio_count;
 	struct port_range ports[VM_PORTS];
+	uint32_t port_hints[PORT_HINTS]; /* by a hash of the port: what port_find found */
 	struct mmio_range mmio[VM_MMIO];
 
 	struct vpower power;
@@ -185,6 +198,14 @@ static inline struct vcpu *vcpu_of(struct vcpu_arch *a)
 	return container_of(a, struct vcpu, arch);
 }
 
+static inline uint64_t vcpu_efer(struct vcpu *v)
+{
+	struct guest_mode m;
+
+	virt->get_mode(&v->arch, &m);
+	return m.efer;
+}
+
 /* --- vm/vcpu.c --- */
 
 /* An event for @v, from any CPU, interrupts off: set the bits, wake or kick it. */
@@ -205,8 +226,11 @@ static inline void vcpu_ud(struct vcpu *v)
 void vcpu_reset(struct vcpu *v);
 void vcpu_sipi(struct vcpu *v, uint8_t page);
 
-/* Put what is pending into v->arch.inject, or ask for a window. Just before each entry. */
-void vcpu_events(struct vcpu *v);
+/* Just before each entry: put what is pending into v->arch.inject, or ask for a window. False: @v does not run now. */
+bool vcpu_events(struct vcpu *v);
+
+/* Its own CPU, or before it runs. What is not VCPU_RUNNABLE shows in v->events, so that entries look at one word. */
+void vcpu_state_set(struct vcpu *v, enum vcpu_state state);
 
 /* Is there anything that ends a HLT? */
 bool vcpu_wakeable(struct vcpu *v);
@@ -220,8 +244,8 @@ bool cpu_is_waiting(struct cpu *cpu);
 void cpu_run_all(void);
 
 /* --- vm/exit.c --- */
-/* Handle the exit that v->arch.exit describes. */
-void exit_handle(struct vcpu *v);
+/* Handle the exit that @a->exit describes; true: ready for the next entry. */
+bool exit_handle(struct vcpu_arch *a);
 /* The exit's instruction is done: RIP behind it. Fetches and decodes where the hardware did not give the length. */
 void vcpu_skip(struct vcpu *v);
 /* A kind's name, for reports. */
@@ -239,12 +263,13 @@ void exit_xsetbv(struct vcpu *v);
 void msr_init(struct vm *vm);
 /* CR4 bits that @v may set, by what CPUID shows it. */
 uint64_t cr4_allowed(const struct vcpu *v);
-bool cpuid_has_xsave(void);
+/* The answers that are always the same. Boot, once. */
+void cpuid_init(void);
 
 /* --- vm/io.c --- */
 void exit_io(struct vcpu *v);
 /* Who is at @port; NULL: nobody. */
-const struct port_range *port_find(const struct vm *vm, uint16_t port);
+const struct port_range *port_find(struct vm *vm, uint16_t port);
 /* One access to @vm's port bus, from @v; ports where nobody is leave *@value alone. */
 void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t *value);
 /* At VM creation; ports are then intercepted. 0 or -ENOSPC. */

@@ -18,6 +18,7 @@
 
 struct vmx_controls vmx_ctl;
 bool vmx_quirk_if0;
+const uint8_t *vmx_exit_entry = vmx_exit_clear;
 
 static char features[160];
 static bool on[MAX_CPUS];
@@ -66,6 +67,8 @@ const char *vmx_probe(void)
 	vmx_quirk_if0 = option_on("vmx-if0") && vmx_ctl.pin & PIN_TIMER;
 	if (!vmx_quirk_if0)
 		vmx_ctl.pin &= ~(uint32_t)PIN_TIMER;
+	if (option_off("mitigations"))
+		vmx_exit_entry = vmx_exit_plain;
 	if (option_off("vpid"))
 		vmx_ctl.proc2 &= ~(uint32_t)PROC2_VPID;
 	if (option_off("apicv"))

@@ -7,9 +7,11 @@
 
 /* Which fields a reason defines; the others keep old values and must not be read. */
 #define ROW_NONE 1
-#define ROW_LEN	 2 /* the instruction's length */
-#define ROW_QUAL 4 /* the exit qualification */
-#define ROW_CUT	 8 /* IDT-vectoring information: the exit may have cut a delivery short */
+#define ROW_LEN	 2  /* the instruction's length */
+#define ROW_QUAL 4  /* the exit qualification */
+#define ROW_CUT	 8  /* IDT-vectoring information: the exit may have cut a delivery short */
+#define ROW_FILL 16 /* has a function */
+#define ROW_MORE (ROW_QUAL | ROW_CUT | ROW_FILL)
 
 struct row {
 	uint8_t kind;
@@ -153,53 +155,57 @@ static void fill_misconfig(struct vcpu_arch *v)
 	v->exit.qual = vmcs_read(VMCS_GUEST_PHYSICAL);
 }
 
-#define ROW(kind, fields, fill)          \
-	{                                \
-		(kind), (fields), (fill) \
+#define ROW(kind, fields)              \
+	{                              \
+		(kind), (fields), NULL \
+	}
+#define ROW_BY(kind, fields, fill)                  \
+	{                                           \
+		(kind), (fields) | ROW_FILL, (fill) \
 	}
 
 static const struct row rows[REASON_COUNT] = {
-	[REASON_EXCEPTION] = ROW(EXIT_EXCEPTION, ROW_QUAL | ROW_CUT, fill_exception),
-	[REASON_EXT_INTR] = ROW(EXIT_INTR, ROW_NONE, NULL),
-	[REASON_TRIPLE] = ROW(EXIT_TRIPLE, ROW_NONE, NULL),
-	[REASON_INIT] = ROW(EXIT_INIT, ROW_NONE, NULL),
-	[REASON_SIPI] = ROW(EXIT_SIPI, ROW_QUAL, NULL),
-	[REASON_INTR_WINDOW] = ROW(EXIT_IRQ_WINDOW, ROW_NONE, NULL),
-	[REASON_NMI_WINDOW] = ROW(EXIT_NMI_WINDOW, ROW_NONE, NULL),
-	[REASON_TASK_SWITCH] = ROW(EXIT_TASK_SWITCH, ROW_LEN | ROW_QUAL | ROW_CUT, NULL),
-	[REASON_CPUID] = ROW(EXIT_CPUID, ROW_LEN, NULL),
-	[REASON_GETSEC] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_HLT] = ROW(EXIT_HLT, ROW_LEN, NULL),
-	[REASON_INVD] = ROW(EXIT_INVD, ROW_LEN, fill_invd),
-	[REASON_INVLPG] = ROW(EXIT_INVLPG, ROW_LEN | ROW_QUAL, fill_invlpg),
-	[REASON_RDPMC] = ROW(EXIT_RDPMC, ROW_LEN, NULL),
-	[REASON_RDTSC] = ROW(EXIT_RDTSC, ROW_LEN, NULL),
-	[REASON_RSM] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_VMCALL] = ROW(EXIT_HYPERCALL, ROW_LEN, NULL),
-	[REASON_VMCLEAR... REASON_VMXON] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_CR] = ROW(EXIT_CR, ROW_LEN | ROW_QUAL, fill_cr),
-	[REASON_DR] = ROW(EXIT_DR, ROW_LEN | ROW_QUAL, fill_dr),
-	[REASON_IO] = ROW(EXIT_IO, ROW_LEN | ROW_QUAL, fill_io),
-	[REASON_RDMSR] = ROW(EXIT_MSR, ROW_LEN, fill_msr),
-	[REASON_WRMSR] = ROW(EXIT_MSR, ROW_LEN, fill_msr),
-	[REASON_BAD_GUEST] = ROW(EXIT_INVALID, ROW_QUAL, NULL),
-	[REASON_BAD_MSR_LOAD] = ROW(EXIT_INVALID, ROW_QUAL, NULL),
-	[REASON_MWAIT] = ROW(EXIT_MONITOR, ROW_LEN, NULL),
-	[REASON_MONITOR] = ROW(EXIT_MONITOR, ROW_LEN, NULL),
-	[REASON_PAUSE] = ROW(EXIT_PAUSE, ROW_LEN, NULL),
-	[REASON_ENTRY_MCE] = ROW(EXIT_MCE, ROW_NONE, NULL),
-	[REASON_EOI] = ROW(EXIT_EOI, ROW_QUAL, fill_eoi),
-	[REASON_APIC_WRITE] = ROW(EXIT_APIC, ROW_QUAL, fill_apic),
-	[REASON_EPT_VIOLATION] = ROW(EXIT_NPF, ROW_QUAL | ROW_CUT, fill_violation),
-	[REASON_EPT_MISCONFIG] = ROW(EXIT_UNKNOWN, ROW_NONE, fill_misconfig),
-	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_RDTSCP] = ROW(EXIT_RDTSC, ROW_LEN, NULL),
-	[REASON_TIMER] = ROW(EXIT_SLICE, ROW_NONE, NULL),
-	[REASON_INVVPID] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_WBINVD] = ROW(EXIT_INVD, ROW_LEN, fill_invd),
-	[REASON_XSETBV] = ROW(EXIT_XSETBV, ROW_LEN, NULL),
-	[REASON_VMFUNC] = ROW(EXIT_VIRT, ROW_LEN, NULL),
-	[REASON_ENCLS] = ROW(EXIT_VIRT, ROW_LEN, NULL),
+	[REASON_EXCEPTION] = ROW_BY(EXIT_EXCEPTION, ROW_QUAL | ROW_CUT, fill_exception),
+	[REASON_EXT_INTR] = ROW(EXIT_INTR, ROW_NONE),
+	[REASON_TRIPLE] = ROW(EXIT_TRIPLE, ROW_NONE),
+	[REASON_INIT] = ROW(EXIT_INIT, ROW_NONE),
+	[REASON_SIPI] = ROW(EXIT_SIPI, ROW_QUAL),
+	[REASON_INTR_WINDOW] = ROW(EXIT_IRQ_WINDOW, ROW_NONE),
+	[REASON_NMI_WINDOW] = ROW(EXIT_NMI_WINDOW, ROW_NONE),
+	[REASON_TASK_SWITCH] = ROW(EXIT_TASK_SWITCH, ROW_LEN | ROW_QUAL | ROW_CUT),
+	[REASON_CPUID] = ROW(EXIT_CPUID, ROW_LEN),
+	[REASON_GETSEC] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_HLT] = ROW(EXIT_HLT, ROW_LEN),
+	[REASON_INVD] = ROW_BY(EXIT_INVD, ROW_LEN, fill_invd),
+	[REASON_INVLPG] = ROW_BY(EXIT_INVLPG, ROW_LEN | ROW_QUAL, fill_invlpg),
+	[REASON_RDPMC] = ROW(EXIT_RDPMC, ROW_LEN),
+	[REASON_RDTSC] = ROW(EXIT_RDTSC, ROW_LEN),
+	[REASON_RSM] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_VMCALL] = ROW(EXIT_HYPERCALL, ROW_LEN),
+	[REASON_VMCLEAR... REASON_VMXON] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_CR] = ROW_BY(EXIT_CR, ROW_LEN | ROW_QUAL, fill_cr),
+	[REASON_DR] = ROW_BY(EXIT_DR, ROW_LEN | ROW_QUAL, fill_dr),
+	[REASON_IO] = ROW_BY(EXIT_IO, ROW_LEN | ROW_QUAL, fill_io),
+	[REASON_RDMSR] = ROW_BY(EXIT_MSR, ROW_LEN, fill_msr),
+	[REASON_WRMSR] = ROW_BY(EXIT_MSR, ROW_LEN, fill_msr),
+	[REASON_BAD_GUEST] = ROW(EXIT_INVALID, ROW_QUAL),
+	[REASON_BAD_MSR_LOAD] = ROW(EXIT_INVALID, ROW_QUAL),
+	[REASON_MWAIT] = ROW(EXIT_MONITOR, ROW_LEN),
+	[REASON_MONITOR] = ROW(EXIT_MONITOR, ROW_LEN),
+	[REASON_PAUSE] = ROW(EXIT_PAUSE, ROW_LEN),
+	[REASON_ENTRY_MCE] = ROW(EXIT_MCE, ROW_NONE),
+	[REASON_EOI] = ROW_BY(EXIT_EOI, ROW_QUAL, fill_eoi),
+	[REASON_APIC_WRITE] = ROW_BY(EXIT_APIC, ROW_QUAL, fill_apic),
+	[REASON_EPT_VIOLATION] = ROW_BY(EXIT_NPF, ROW_QUAL | ROW_CUT, fill_violation),
+	[REASON_EPT_MISCONFIG] = ROW_BY(EXIT_UNKNOWN, ROW_NONE, fill_misconfig),
+	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_RDTSCP] = ROW(EXIT_RDTSC, ROW_LEN),
+	[REASON_TIMER] = ROW(EXIT_SLICE, ROW_NONE),
+	[REASON_INVVPID] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_WBINVD] = ROW_BY(EXIT_INVD, ROW_LEN, fill_invd),
+	[REASON_XSETBV] = ROW(EXIT_XSETBV, ROW_LEN),
+	[REASON_VMFUNC] = ROW(EXIT_VIRT, ROW_LEN),
+	[REASON_ENCLS] = ROW(EXIT_VIRT, ROW_LEN),
 };
 
 static const struct row row_unknown = {EXIT_UNKNOWN, ROW_QUAL, NULL};
@@ -223,32 +229,51 @@ static void interrupted_read(struct event *e)
 	e->len = 0;
 }
 
-static const struct row *row_find(uint64_t reason)
+static void registers_read(struct vcpu_arch *v)
 {
-	return likely(reason < REASON_COUNT && rows[reason].fields) ? &rows[reason] : &row_unknown;
+	vmcs_fetch(VMCS_GUEST_RIP, &v->rip);
+	vmcs_fetch(VMCS_GUEST_RSP, &v->gpr[RSP]);
+	vmcs_fetch(VMCS_GUEST_RFLAGS, &v->rflags);
+	vmcs_fetch(VMCS_GUEST_BLOCKING, &v->shadow);
 }
 
-void vmx_exit_translate(struct vcpu_arch *v)
+static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, const struct row *row,
+						       exited_fn exited)
+{
+	struct exit *x = &v->exit;
+
+	x->kind = row->kind;
+	if (row->fields & ROW_LEN)
+		x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
+	if (row->fields & ROW_QUAL)
+		x->qual = vmcs_read(VMCS_QUALIFICATION);
+	if (row->fields & ROW_CUT)
+		interrupted_read(&x->interrupted);
+	if (row->fill)
+		row->fill(v);
+	return exited(v);
+}
+
+/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length. */
+bool vmx_exited(struct vcpu_arch *v, exited_fn exited)
 {
 	struct exit *x = &v->exit;
 	uint32_t reason = (uint32_t)vmcs_read(VMCS_EXIT_REASON);
-	const struct row *row = row_find(reason & REASON_BASIC);
-	uint8_t fields = row->fields;
+	const struct row *row = &rows[reason & REASON_BASIC];
 
+	registers_read(v);
 	x->reason = reason;
-	x->kind = row->kind;
 	x->len = 0;
 	x->qual = 0;
 	x->qual2 = 0;
 	x->interrupted.valid = false;
-	if (fields & ROW_LEN)
-		x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
-	if (fields & ROW_QUAL)
-		x->qual = vmcs_read(VMCS_QUALIFICATION);
-	if (fields & ROW_CUT)
-		interrupted_read(&x->interrupted);
-	if (row->fill)
-		row->fill(v);
+	if (unlikely((reason & REASON_BASIC) >= REASON_COUNT || !row->fields))
+		row = &row_unknown;
+	if (row->fields != ROW_LEN)
+		return exited_otherwise(v, row, exited);
+	x->kind = row->kind;
+	x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
+	return exited(v);
 }
 
 void vmx_exit_refused(struct vcpu_arch *v)

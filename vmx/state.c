@@ -15,18 +15,19 @@ static const uint32_t live_msrs[LIVE_COUNT] = {
 	[LIVE_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
 };
 
-/* MSRs that are VMCS fields; EFER apart, of which parts follow CR0. */
+/* MSRs that are VMCS fields. */
 static const struct {
 	uint32_t msr;
 	uint32_t field;
 } field_msrs[] = {
 	{MSR_FS_BASE,      VMCS_GUEST_FS_BASE	},
-	     {MSR_GS_BASE,	   VMCS_GUEST_GS_BASE     },
+	{MSR_GS_BASE,      VMCS_GUEST_GS_BASE	},
 	{MSR_SYSENTER_CS,  VMCS_GUEST_SYSENTER_CS },
-	     {MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
+	{MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
 	{MSR_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP},
-	     {MSR_PAT,	       VMCS_GUEST_PAT	     },
+	{MSR_PAT,	  VMCS_GUEST_PAT		},
 	{MSR_DEBUGCTL,     VMCS_GUEST_DEBUGCTL	  },
+	{MSR_EFER,	   VMCS_GUEST_EFER	  }, /* written by efer_set */
 };
 
 void vmx_live_load(const struct vmx_own *own)
@@ -62,20 +63,23 @@ static uint32_t seg_offset(enum seg_reg seg)
 	return n * FIELD_STEP;
 }
 
+static uint16_t seg_attr(uint64_t access)
+{
+	uint64_t attr = (access & ACCESS_LOW) | (access & ACCESS_HIGH) >> ACCESS_SHIFT;
+
+	return (uint16_t)(access & ACCESS_UNUSABLE ? attr & ~(uint64_t)SEG_ATTR_P : attr);
+}
+
 static struct segment seg_read(enum seg_reg seg)
 {
 	uint32_t at = seg_offset(seg);
-	uint64_t access = vmcs_read(VMCS_GUEST_ES_ACCESS + at);
-	struct segment s = {
+
+	return (struct segment){
 		.sel = (uint16_t)vmcs_read(VMCS_GUEST_ES_SEL + at),
-		.attr = (uint16_t)((access & ACCESS_LOW) | (access & ACCESS_HIGH) >> ACCESS_SHIFT),
+		.attr = seg_attr(vmcs_read(VMCS_GUEST_ES_ACCESS + at)),
 		.limit = (uint32_t)vmcs_read(VMCS_GUEST_ES_LIMIT + at),
 		.base = vmcs_read(VMCS_GUEST_ES_BASE + at),
 	};
-
-	if (access & ACCESS_UNUSABLE)
-		s.attr &= (uint16_t)~SEG_ATTR_P;
-	return s;
 }
 
 /* A usable code or data segment must be marked as accessed (27.3.1.2), as loading it from its descriptor does. */
@@ -294,23 +298,10 @@ bool vmx_cr_retry(struct vcpu_arch *v, uint32_t num, uint64_t value)
 	return true;
 }
 
-uint64_t vmx_get_efer(struct vcpu_arch *v)
-{
-	bool borrowed = vmx_borrow(v);
-	uint64_t efer = vmcs_read(VMCS_GUEST_EFER);
-
-	vmx_release(v, borrowed);
-	return efer;
-}
-
 int vmx_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value)
 {
 	bool borrowed;
 
-	if (msr == MSR_EFER) {
-		*value = vmx_get_efer(v);
-		return 0;
-	}
 	for (uint32_t i = 0; i < LIVE_COUNT; i++) {
 		if (live_msrs[i] == msr) {
 			*value = live_get(v, i);
@@ -373,4 +364,18 @@ uint8_t vmx_cpl(struct vcpu_arch *v)
 
 	vmx_release(v, borrowed);
 	return cpl;
+}
+
+void vmx_get_mode(struct vcpu_arch *v, struct guest_mode *m)
+{
+	bool borrowed = vmx_borrow(v);
+
+	m->cr0 = cr0_get();
+	m->cr3 = vmcs_read(VMCS_GUEST_CR3);
+	m->cr4 = cr4_get();
+	m->efer = vmcs_read(VMCS_GUEST_EFER);
+	m->cs_base = vmcs_read(VMCS_GUEST_ES_BASE + seg_offset(SEG_CS));
+	m->cs_attr = seg_attr(vmcs_read(VMCS_GUEST_CS_ACCESS));
+	m->cpl = SEG_ATTR_DPL(vmcs_read(VMCS_GUEST_SS_ACCESS));
+	vmx_release(v, borrowed);
 }

@@ -13,15 +13,6 @@
 
 _Static_assert(sizeof(struct vmx_own) <= PAGE_SIZE, "struct vmx_own has one frame");
 
-/*
- * VPIDs per CPU (29.1): a vCPU keeps its VPID while the CPU's generation lasts; when they run out the generation ends
- * and all translations are dropped. Generations of different CPUs never meet: they differ in the low eight bits.
- */
-static struct {
-	uint64_t generation;
-	uint32_t next;
-} vpids[MAX_CPUS];
-
 struct inv_descriptor {
 	uint64_t context, address;
 };
@@ -61,7 +52,6 @@ static void vmptrld(hpa_t pa)
 static void vmclear(struct vcpu_arch *v)
 {
 	__asm__ volatile("vmclear %0" : : "m"(v->ctl_pa.v) : "cc", "memory");
-	v->launched = false;
 }
 
 bool vmx_is_loaded(const struct vcpu_arch *v)
@@ -175,27 +165,30 @@ static void host_write(const struct cpu *cpu)
 }
 
 /*
+ * VPIDs per CPU (29.1): a vCPU keeps its VPID while the CPU's generation lasts; when they run out the generation ends
+ * and all translations are dropped. Generations of different CPUs never meet: they differ in the low eight bits.
+ *
  * Guest-physical translations are cached by EPTP alone. A vCPU that comes from another CPU may have had its flush
  * there, so those that this CPU holds are dropped with every new VPID, and without VPIDs as well.
  */
-static void vpid_assign(struct vcpu_arch *v, uint32_t cpu)
+static void vpid_assign(struct vcpu_arch *v, struct cpu *cpu)
 {
-	if (!vpids[cpu].generation)
-		vpids[cpu].generation = cpu + MAX_CPUS;
-	if (v->asid_gen == vpids[cpu].generation)
+	if (!cpu->asid_generation)
+		cpu->asid_generation = cpu->index + MAX_CPUS;
+	if (v->asid_gen == cpu->asid_generation)
 		return;
-	if (!vpids[cpu].next || vpids[cpu].next > VPID_LAST) {
-		vpids[cpu].generation += MAX_CPUS;
-		vpids[cpu].next = 1;
+	if (!cpu->asid_next || cpu->asid_next > VPID_LAST) {
+		cpu->asid_generation += MAX_CPUS;
+		cpu->asid_next = 1;
 		invept(INV_ALL, 0);
 		if (vmx_ctl.proc2 & PROC2_VPID)
 			invvpid_all();
 	}
-	v->asid_gen = vpids[cpu].generation;
+	v->asid_gen = cpu->asid_generation;
 	flush_vm(v->vm);
 	if (!(vmx_ctl.proc2 & PROC2_VPID))
 		return;
-	v->asid = vpids[cpu].next++;
+	v->asid = cpu->asid_next++;
 	vmcs_write(VMCS_VPID, v->asid);
 }
 
@@ -207,7 +200,7 @@ void vmx_vcpu_load(struct vcpu_arch *v)
 	vmptrld(v->ctl_pa);
 	cpu->loaded = v;
 	host_write(cpu);
-	vpid_assign(v, cpu->index);
+	vpid_assign(v, cpu);
 	if (vmx_quirk_if0)
 		vmcs_write(VMCS_TIMER, (tsc_khz / SLICES_PER_MS) >> vmx_ctl.timer_shift);
 	dr0_write(v->dr[0]);
@@ -261,42 +254,47 @@ static __attribute__((noinline)) void event_write(const struct event *e)
 	blocking_fit(e);
 }
 
-/* Not entered: somebody wants this CPU first, as if an interrupt had come, and the event waits; or refused. */
-static __attribute__((noinline, cold)) void not_entered(struct vcpu_arch *v, uint32_t why)
+/* What holds for one entry only. */
+static __attribute__((noinline)) void entry_prepare(struct vcpu_arch *v)
+{
+	if (atomic_xchg_bool(&v->flush, false))
+		flush_vm(v->vm);
+	if (!v->inject.valid)
+		return;
+	event_write(&v->inject);
+	v->inject.valid = false;
+}
+
+/* Somebody wants this CPU first, and the event waits; or the entry was refused. */
+static __attribute__((noinline, cold)) bool not_entered(struct vcpu_arch *v, uint64_t why,
+							exited_fn exited)
 {
 	if (why == VMX_REQUESTED) {
+		v->inject.valid = vmcs_read(VMCS_ENTRY_INTR) & INTR_VALID;
 		vmcs_write(VMCS_ENTRY_INTR, 0);
-		v->exit.kind = EXIT_INTR;
-		v->exit.interrupted.valid = false;
-		return;
+		return false;
 	}
-	v->inject.valid = false;
 	vmx_exit_refused(v);
+	return exited(v);
 }
 
 /* The path of every exit: counted in instructions. */
-void vmx_run(struct vcpu_arch *v)
+void vmx_run(struct vcpu_arch *v, exited_fn exited)
 {
-	uint32_t entered;
+	uint64_t entered, unused;
 
-	if (unlikely(v->flush) && atomic_xchg_bool(&v->flush, false))
-		flush_vm(v->vm);
-	if (unlikely(v->inject.valid))
-		event_write(&v->inject);
-	vmcs_write(VMCS_GUEST_RIP, v->rip);
-	vmcs_write(VMCS_GUEST_RSP, v->gpr[RSP]);
-	vmcs_write(VMCS_GUEST_RFLAGS, v->rflags);
-	entered = vmx_enter(v->gpr, v->launched);
-	if (unlikely(entered != VMX_EXITED)) {
-		not_entered(v, entered);
-		return;
-	}
-	v->inject.valid = false;
-	v->launched = true;
-	v->rip = vmcs_read(VMCS_GUEST_RIP);
-	v->gpr[RSP] = vmcs_read(VMCS_GUEST_RSP);
-	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	vmx_exit_translate(v);
+	do {
+		if (unlikely(v->flush | v->inject.valid))
+			entry_prepare(v);
+		vmcs_store(VMCS_GUEST_RIP, &v->rip);
+		vmcs_store(VMCS_GUEST_RSP, &v->gpr[RSP]);
+		vmcs_store(VMCS_GUEST_RFLAGS, &v->rflags);
+		__asm__ volatile("call vmx_enter"
+				 : "=a"(entered), "=d"(unused), "+b"(v)
+				 :
+				 : SWITCH_CLOBBERS);
+	} while (likely(entered == VMX_EXITED) ? vmx_exited(v, exited)
+					       : not_entered(v, entered, exited));
 }
 
 bool vmx_irq_ready(struct vcpu_arch *v)

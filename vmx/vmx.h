@@ -55,6 +55,17 @@ static inline uint64_t vmcs_read(uint64_t field)
 	return value;
 }
 
+/* The same from and to memory, on paths whose instructions are counted. */
+static inline void vmcs_fetch(uint64_t field, uint64_t *to)
+{
+	__asm__ volatile("vmread %1, %0" : "=m"(*to) : "r"(field) : "cc");
+}
+
+static inline void vmcs_store(uint64_t field, const uint64_t *from)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "m"(*from) : "cc", "memory");
+}
+
 static inline void vmcs_write(uint64_t field, uint64_t value)
 {
 	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "r"(value) : "cc", "memory");
@@ -74,7 +85,7 @@ void vmx_vm_init(struct vm_arch *vm, void *va, hpa_t frames);
 void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t frames);
 void vmx_vcpu_load(struct vcpu_arch *v);
 void vmx_vcpu_put(struct vcpu_arch *v);
-void vmx_run(struct vcpu_arch *v);
+void vmx_run(struct vcpu_arch *v, exited_fn exited);
 bool vmx_irq_ready(struct vcpu_arch *v);
 bool vmx_nmi_ready(struct vcpu_arch *v);
 void vmx_irq_window(struct vcpu_arch *v, bool on);
@@ -97,8 +108,9 @@ void vmx_release(struct vcpu_arch *v, bool borrowed);
 /* Is @v's state in this CPU's registers? */
 bool vmx_is_loaded(const struct vcpu_arch *v);
 
-/* exit.c: fill in v->exit from the VMCS, after an exit; after VMfail. */
-void vmx_exit_translate(struct vcpu_arch *v);
+/* exit.c: fill in registers and v->exit from the VMCS, hand over to @exited and return what it says. */
+bool vmx_exited(struct vcpu_arch *v, exited_fn exited);
+/* exit.c: fill in v->exit after VMfail. */
 void vmx_exit_refused(struct vcpu_arch *v);
 
 /* state.c */
@@ -107,10 +119,10 @@ void vmx_set_state(struct vcpu_arch *v, const struct guest_state *s);
 struct segment vmx_get_seg(struct vcpu_arch *v, enum seg_reg seg);
 uint64_t vmx_get_cr(struct vcpu_arch *v, uint32_t num);
 void vmx_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value);
-uint64_t vmx_get_efer(struct vcpu_arch *v);
 int vmx_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
 int vmx_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value);
 uint8_t vmx_cpl(struct vcpu_arch *v);
+void vmx_get_mode(struct vcpu_arch *v, struct guest_mode *m);
 void vmx_live_load(const struct vmx_own *own);
 void vmx_live_save(struct vmx_own *own);
 
@@ -140,11 +152,11 @@ uint32_t vmx_check_state(const struct guest_state *s, report_fn report, void *ar
 void vmx_dump(struct vcpu_arch *v, report_fn report, void *arg);
 
 /*
- * entry.asm: run the guest of the current VMCS once. GPRs other than RSP go through @gpr.
+ * entry.asm's vmx_enter runs the guest of the current VMCS once; for the operands see there.
  * 0: it exited. 1: VMLAUNCH or VMRESUME failed. 2: this CPU's requests came first, the guest was not entered.
  */
 enum vmx_entered { VMX_EXITED = 0, VMX_FAILED = 1, VMX_REQUESTED = 2 };
-uint32_t vmx_enter(uint64_t *gpr, bool launched);
-extern const uint8_t vmx_exit_entry[]; /* host RIP */
+extern const uint8_t *vmx_exit_entry; /* host RIP in use, one of entry.asm's two */
+extern const uint8_t vmx_exit_clear[], vmx_exit_plain[];
 
 #endif

@@ -74,6 +74,8 @@ bool option_off(const char *name)
 
 #include "svm/cpu.c"
 
+const uint8_t svm_enter_clear[1], svm_enter_plain[1];
+
 static int fresh(void **state)
 {
 	(void)state;
