@@ -10,11 +10,11 @@
 
 /*
  * Timers that can be armed on one CPU at a time: its slice, its vCPUs' local APICs, which only it arms, and what any CPU
- * may arm: the console's timer, each VM's PIT, UART, PM timer and clock. Admission refuses a configuration that could
+ * may arm: the console's two, each VM's PIT, UART, PM timer and clock. Admission refuses a configuration that could
  * need more.
  */
-#define TIMERS_MAX 385
-#define TIMERS_CPU 2
+#define TIMERS_MAX 386
+#define TIMERS_CPU 3
 #define TIMERS_VM  4
 
 struct timer_heap {

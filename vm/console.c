@@ -43,6 +43,11 @@ static struct irq_source irq;
 static bool polled;
 static bool several; /* there is more than one console: CONSOLE_KEY means something */
 
+/* Fewer bytes than a FIFO holds wait so long for more: an interrupt for each byte would cost more than all the rest. */
+#define TX_PATIENCE_US 100
+static struct timer tx_timer;
+static bool tx_waits; /* the timer is armed, or about to be */
+
 static struct conring *prompt_ring;
 static void (*prompt_key)(uint8_t byte);
 static void (*prompt_room)(void);
@@ -219,30 +224,60 @@ static struct log_sink sink = {.write = log_put, .crash_write = log_put_crash, .
 
 /* --- consoles --- */
 
-/* Lock held. Without a port nobody takes anything: what is kept is then all there is. */
-static void console_put(struct conring *r, uint32_t who, uint8_t byte)
+/*
+ * Lock held. Without a port nobody takes anything: what is kept is then all there is. True: tx_timer is to be armed,
+ * by nobody else, when the lock is released.
+ */
+static bool console_put(struct conring *r, uint32_t who, uint8_t byte)
 {
+	bool arm;
+
 	conring_put(r, byte);
 	if (!port_alive()) {
 		r->tail = r->head;
 		r->lost = 0;
-	} else if (!tx_busy && (who == focus || byte == '\n')) {
-		tx_start();
+		return false;
 	}
+	if (tx_busy || (who != focus && byte != '\n'))
+		return false;
+	if (polled || who != focus || conring_waiting(r) >= UART_FIFO_SIZE) {
+		tx_start();
+		return false;
+	}
+	arm = !tx_waits;
+	tx_waits = true;
+	return arm;
+}
+
+static void tx_timer_arm(void)
+{
+	timer_set(&tx_timer, tsc_read() + TX_PATIENCE_US * tsc_khz / 1000);
+}
+
+static void tx_patience_over(struct timer *t)
+{
+	(void)t;
+	lock_acquire(&lock);
+	tx_waits = false;
+	if (!tx_busy)
+		tx_start();
+	lock_release(&lock);
 }
 
 static bool guest_tx(void *arg, uint8_t byte)
 {
 	struct vm *vm = arg;
-	bool room;
+	bool room, arm = false;
 
 	lock_acquire(&lock);
 	room = vm != owner || focus != vm->id || conring_waiting(&vm->con) < CONRING_SIZE;
 	if (room)
-		console_put(&vm->con, vm->id, byte);
+		arm = console_put(&vm->con, vm->id, byte);
 	else
 		atomic_store_bool(&tx_stalled, true);
 	lock_release(&lock);
+	if (arm)
+		tx_timer_arm();
 	return room;
 }
 
@@ -303,10 +338,14 @@ bool console_peek(struct vm *vm, uint64_t *pos, char *out, uint32_t size)
 
 void console_prompt_print(const char *text)
 {
+	bool arm = false;
+
 	lock_acquire(&lock);
 	while (*text)
-		console_put(prompt_ring, FOCUS_PROMPT, (uint8_t)*text++);
+		arm |= console_put(prompt_ring, FOCUS_PROMPT, (uint8_t)*text++);
 	lock_release(&lock);
+	if (arm)
+		tx_timer_arm();
 }
 
 uint32_t console_prompt_room(void)
@@ -548,6 +587,7 @@ INIT void console_init(struct uart *uart, struct log_sink *early)
 		return;
 	irq.fn = console_irq;
 	rx_timer.fn = rx_impatient;
+	tx_timer.fn = tx_patience_over;
 	if (uart->port != COM1_PORT || irq_isa_claim(COM1_IRQ, &irq)) {
 		polled = true;
 		log_warn(

@@ -116,7 +116,7 @@ static void test_crowded(void **state)
 	(void)state;
 	machine.ranges = &plenty;
 	machine.range_count = 1;
-	/* 385 timers: the slice's, the console's, 4 of each of 64 VMs, and so those of 127 vCPUs */
+	/* 386 timers: the slice's, the console's two, 4 of each of 64 VMs, and so those of 127 vCPUs */
 	assert_string_equal(result(crowd("0")), "");
 	assert_string_equal(
 		result(crowd("0,1,0,2")),
