@@ -113,6 +113,15 @@ static inline bool cpu_requested(void)
 	return any;
 }
 
+/* Where this CPU's host control block is. */
+static inline uint64_t cpu_host_pa(void)
+{
+	uint64_t pa;
+
+	__asm__("movq %%gs:%c1, %0" : "=r"(pa) : "i"(offsetof(struct cpu, host_pa)));
+	return pa;
+}
+
 /* CPUs that were started, by index; NULL where one does not exist or did not start. Constant after boot. */
 extern struct cpu *cpu_by_index[MAX_CPUS];
 extern uint32_t cpu_count; /* highest index + 1 */

@@ -142,7 +142,8 @@ struct exit {
 	uint8_t len;	      /* instruction length, 0: not known, decode it */
 	uint32_t reason;      /* raw: SVM EXITCODE (low 32 bits) or VMX basic reason, for reports */
 	uint64_t qual, qual2; /* raw: EXITINFO1/2 or qualification and guest-linear address */
-	struct event interrupted; /* a delivery that this exit cut short; to be injected again */
+	struct event
+		interrupted; /* a delivery that this exit cut short; it is in v->inject again */
 	union {
 		struct {
 			uint16_t port;
@@ -296,7 +297,7 @@ struct virt_ops {
 	/* MSRs that the control block holds (EFER, STAR, FS_BASE, PAT, SYSENTER_*, …). -ENOENT: not one of them. */
 	int (*get_msr)(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
 	int (*set_msr)(struct vcpu_arch *v, uint32_t msr, uint64_t value);
-	uint8_t (*cpl)(struct vcpu_arch *v);
+	uint8_t (*cpl)(struct vcpu_arch *v); /* only while it is loaded */
 	void (*get_mode)(struct vcpu_arch *v, struct guest_mode *m);
 
 	/* --- permissions (VM-wide; only while none of its vCPUs runs, or widening) --- */

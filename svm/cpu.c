@@ -18,6 +18,7 @@
 bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif;
 bool svm_inject_virtual;
 uint32_t svm_asids, svm_clean;
+uint8_t svm_plain;
 const uint8_t *svm_enter = svm_enter_clear;
 
 static char features[160];
@@ -34,6 +35,7 @@ static void features_read(void)
 
 	svm_asids = r.ebx;
 	svm_nrips = (r.edx & SVM_FEATURE_NRIPS) && !option_off("nrips");
+	svm_plain = svm_nrips ? INSN_PLAIN : 0;
 	svm_decode_assists = (r.edx & SVM_FEATURE_DECODE_ASSIST) && !option_off("decode");
 	svm_flush_asid = (r.edx & SVM_FEATURE_FLUSH_ASID) && !option_off("flushasid");
 	svm_inject_virtual =

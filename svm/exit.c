@@ -7,7 +7,7 @@
 
 struct row {
 	uint8_t kind;
-	bool insn; /* an instruction intercept: a next RIP, where saved, gives its length */
+	uint8_t insn; /* INSN_ANY, INSN_PLAIN */
 	void (*fill)(struct vcpu_arch *v, const struct vmcb *c);
 };
 
@@ -92,45 +92,45 @@ static void fill_iret(struct vcpu_arch *v, const struct vmcb *c)
 /* What has no row is EXIT_UNKNOWN, which is 0. */
 _Static_assert(EXIT_UNKNOWN == 0, "rows that are not written");
 
-#define ROWS_16(first, k) [(first)...(first) + 15] = {(k), true, fill_cr}
+#define ROWS_16(first, k) [(first)...(first) + 15] = {(k), INSN_ANY, fill_cr}
 
 static const struct row rows[VMEXIT_TABLE_SIZE] = {
 	ROWS_16(VMEXIT_CR0_READ, EXIT_CR),
 	ROWS_16(VMEXIT_CR0_WRITE, EXIT_CR),
 	ROWS_16(VMEXIT_DR0_READ, EXIT_DR),
 	ROWS_16(VMEXIT_DR0_WRITE, EXIT_DR),
-	[VMEXIT_EXC0... VMEXIT_EXC0 + 31] = {EXIT_EXCEPTION,  false, fill_exception},
-	[VMEXIT_INTR] = {EXIT_INTR,	    false, NULL	       },
-	[VMEXIT_NMI] = {EXIT_NMI,	  false, NULL	     },
-	[VMEXIT_INIT] = {EXIT_INIT,	    false, NULL	       },
-	[VMEXIT_VINTR] = {EXIT_IRQ_WINDOW, false, NULL	      },
-	[VMEXIT_RDTSC] = {EXIT_RDTSC,      true,  NULL		},
-	[VMEXIT_RDPMC] = {EXIT_RDPMC,      true,  NULL		},
-	[VMEXIT_CPUID] = {EXIT_CPUID,      true,  NULL		},
-	[VMEXIT_IRET] = {EXIT_NMI_WINDOW, false, fill_iret	  },
-	[VMEXIT_INVD] = {EXIT_INVD,	    true,  fill_invd	   },
-	[VMEXIT_PAUSE] = {EXIT_PAUSE,      true,  NULL		},
-	[VMEXIT_HLT] = {EXIT_HLT,	  true,	NULL	    },
-	[VMEXIT_INVLPGA] = {EXIT_VIRT,       true,  NULL		 },
-	[VMEXIT_IOIO] = {EXIT_IO,	  false, fill_io	},
-	[VMEXIT_MSR] = {EXIT_MSR,	  true,	fill_msr	},
-	[VMEXIT_SHUTDOWN] = {EXIT_TRIPLE,	  false, NULL	     },
-	[VMEXIT_VMMCALL] = {EXIT_HYPERCALL,  true,  NULL	      },
-	[VMEXIT_VMRUN] = {EXIT_VIRT,	     true,  NULL	       },
-	[VMEXIT_VMLOAD] = {EXIT_VIRT,	      true,  NULL		},
-	[VMEXIT_VMSAVE] = {EXIT_VIRT,	      true,  NULL		},
-	[VMEXIT_STGI] = {EXIT_VIRT,	    true,  NULL	      },
-	[VMEXIT_CLGI] = {EXIT_VIRT,	    true,  NULL	      },
-	[VMEXIT_SKINIT] = {EXIT_VIRT,	      true,  NULL		},
-	[VMEXIT_WBINVD] = {EXIT_INVD,	      true,  fill_invd     },
-	[VMEXIT_MONITOR] = {EXIT_MONITOR,	  true,	NULL	    },
-	[VMEXIT_MWAIT] = {EXIT_MONITOR,	true,  NULL	  },
-	[VMEXIT_XSETBV] = {EXIT_XSETBV,	true,  NULL	  },
+	[VMEXIT_EXC0... VMEXIT_EXC0 + 31] = {EXIT_EXCEPTION,  0,			fill_exception},
+	[VMEXIT_INTR] = {EXIT_INTR,	    0,		       NULL	   },
+	[VMEXIT_NMI] = {EXIT_NMI,	  0,		     NULL		 },
+	[VMEXIT_INIT] = {EXIT_INIT,	    0,		       NULL	   },
+	[VMEXIT_VINTR] = {EXIT_IRQ_WINDOW, 0,		      NULL	  },
+	[VMEXIT_RDTSC] = {EXIT_RDTSC,      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_RDPMC] = {EXIT_RDPMC,      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_CPUID] = {EXIT_CPUID,      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_IRET] = {EXIT_NMI_WINDOW, 0,		     fill_iret     },
+	[VMEXIT_INVD] = {EXIT_INVD,	    INSN_ANY,	      fill_invd     },
+	[VMEXIT_PAUSE] = {EXIT_PAUSE,      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_HLT] = {EXIT_HLT,	  INSN_ANY | INSN_PLAIN, NULL	     },
+	[VMEXIT_INVLPGA] = {EXIT_VIRT,       INSN_ANY | INSN_PLAIN, NULL	  },
+	[VMEXIT_IOIO] = {EXIT_IO,	  0,		     fill_io	    },
+	[VMEXIT_MSR] = {EXIT_MSR,	  INSN_ANY,		    fill_msr	    },
+	[VMEXIT_SHUTDOWN] = {EXIT_TRIPLE,	  0,		     NULL		 },
+	[VMEXIT_VMMCALL] = {EXIT_HYPERCALL,  INSN_ANY | INSN_PLAIN, NULL	       },
+	[VMEXIT_VMRUN] = {EXIT_VIRT,	     INSN_ANY | INSN_PLAIN, NULL		},
+	[VMEXIT_VMLOAD] = {EXIT_VIRT,	      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_VMSAVE] = {EXIT_VIRT,	      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_STGI] = {EXIT_VIRT,	    INSN_ANY | INSN_PLAIN, NULL	       },
+	[VMEXIT_CLGI] = {EXIT_VIRT,	    INSN_ANY | INSN_PLAIN, NULL	       },
+	[VMEXIT_SKINIT] = {EXIT_VIRT,	      INSN_ANY | INSN_PLAIN, NULL		 },
+	[VMEXIT_WBINVD] = {EXIT_INVD,	      INSN_ANY,		fill_invd	 },
+	[VMEXIT_MONITOR] = {EXIT_MONITOR,	  INSN_ANY | INSN_PLAIN, NULL	     },
+	[VMEXIT_MWAIT] = {EXIT_MONITOR,	INSN_ANY | INSN_PLAIN, NULL	   },
+	[VMEXIT_XSETBV] = {EXIT_XSETBV,	INSN_ANY | INSN_PLAIN, NULL	   },
 };
 
-static const struct row row_npf = {EXIT_NPF, false, fill_npf};
-static const struct row row_invalid = {EXIT_INVALID, false, NULL};
-static const struct row row_unknown = {EXIT_UNKNOWN, false, NULL};
+static const struct row row_npf = {EXIT_NPF, 0, fill_npf};
+static const struct row row_invalid = {EXIT_INVALID, 0, NULL};
+static const struct row row_unknown = {EXIT_UNKNOWN, 0, NULL};
 
 static const struct row *row_find(uint32_t code)
 {
@@ -169,16 +169,20 @@ static void registers_read(struct vcpu_arch *v, const struct vmcb *c)
 
 static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, exited_fn exited)
 {
-	const struct vmcb *c = vmcb_of(v);
+	struct vmcb *c = vmcb_of(v);
 	struct exit *x = &v->exit;
 	const struct row *row = row_find(x->reason);
 
+	if (own_of(v)->dirty)
+		svm_clean_up(v, c);
 	x->kind = row->kind;
 	x->qual = c->exit_info1;
 	x->qual2 = c->exit_info2;
 	x->len = row->insn && svm_nrips ? (uint8_t)(c->next_rip - c->rip) : 0;
 	if (c->exit_int_info & EVENT_VALID)
 		interrupted_fill(&x->interrupted, c->exit_int_info);
+	if (x->interrupted.valid)
+		v->inject = x->interrupted;
 	if (row->fill)
 		row->fill(v, c);
 	return exited(v);
@@ -193,11 +197,10 @@ bool svm_exited(struct vcpu_arch *v, exited_fn exited)
 	const struct row *row = &rows[code];
 
 	registers_read(v, c);
-	c->clean = svm_clean;
 	x->reason = code;
 	x->interrupted.valid = false;
-	if (unlikely(code >= VMEXIT_TABLE_SIZE) || row->fill || !row->insn || !svm_nrips ||
-	    unlikely(c->exit_int_info & EVENT_VALID))
+	if (unlikely(code >= VMEXIT_TABLE_SIZE) || !(row->insn & svm_plain) ||
+	    unlikely(own_of(v)->dirty || c->exit_int_info & EVENT_VALID))
 		return exited_otherwise(v, exited);
 	x->kind = row->kind;
 	x->len = (uint8_t)(c->next_rip - c->rip);

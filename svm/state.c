@@ -82,7 +82,7 @@ void svm_set_state(struct vcpu_arch *v, const struct guest_state *s)
 	c->dbgctl = s->debugctl;
 	c->int_shadow = 0;
 	svm_nmi_reset(v);
-	c->clean = 0;
+	vmcb_changed(v, CLEAN_ALL);
 	v->flush = true;
 }
 
@@ -134,7 +134,7 @@ void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 		c->cr4 = value;
 		break;
 	}
-	c->clean &= ~(CLEAN_CR | CLEAN_CR2);
+	vmcb_changed(v, CLEAN_CR | CLEAN_CR2);
 	if (num != 2)
 		v->flush = true;
 }
@@ -195,13 +195,13 @@ int svm_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value)
 		if ((c->efer ^ value) & ~EFER_SVME & ~EFER_SCE)
 			v->flush = true;
 		c->efer = value | EFER_SVME;
-		c->clean &= ~CLEAN_CR;
+		vmcb_changed(v, CLEAN_CR);
 		return 0;
 	}
 	if (!slot)
 		return -ENOENT;
 	*slot = value;
-	c->clean &= ~(CLEAN_NP | CLEAN_SEG | CLEAN_LBR);
+	vmcb_changed(v, CLEAN_NP | CLEAN_SEG | CLEAN_LBR);
 	return 0;
 }
 

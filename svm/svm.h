@@ -8,6 +8,8 @@
 #include "svm/vmcb.h"
 
 /* Optional features in use on this machine (cpu.c); a word on the command line may have cleared some. */
+extern uint8_t
+	svm_plain; /* rows of exit.c that take the short way: INSN_PLAIN, or none without next RIP */
 extern bool svm_nrips, svm_decode_assists, svm_flush_asid, svm_vgif;
 extern uint32_t svm_clean; /* clean bits after an exit: all, or none where they are not in use */
 extern uint32_t svm_asids; /* number of ASIDs, at least 2 */
@@ -17,6 +19,27 @@ extern bool svm_inject_virtual;
 static inline struct vmcb *vmcb_of(const struct vcpu_arch *v)
 {
 	return v->ctl;
+}
+
+/* SVM-only state of a vCPU, in the VMCB's reserved tail where no clean bit and no processor looks. */
+struct svm_own {
+	bool nmi_blocked;  /* from an injected NMI to its IRET */
+	bool iret_pending; /* the IRET exit came; unblocked once RIP has moved */
+	uint64_t iret_rip;
+	bool virtual_irq; /* an interrupt is being injected as a virtual one */
+	bool dirty; /* the VMCB has changed, or has something that holds for one entry: clean up after the next exit */
+};
+
+static inline struct svm_own *own_of(const struct vcpu_arch *v)
+{
+	return (struct svm_own *)((uint8_t *)v->ctl + PAGE_SIZE - 64);
+}
+
+/* What of the VMCB the processor must read again (15.15). */
+static inline void vmcb_changed(struct vcpu_arch *v, uint32_t bits)
+{
+	vmcb_of(v)->clean &= ~bits;
+	own_of(v)->dirty = true;
 }
 
 /* cpu.c */
@@ -41,8 +64,15 @@ void svm_tsc_changed(struct vcpu_arch *v);
 /* vcpu.c: the intercepted IRET of an NMI handler is about to be executed. */
 void svm_iret_seen(struct vcpu_arch *v);
 
+/* vcpu.c: after an exit, where own_of(v)->dirty is set. */
+void svm_clean_up(struct vcpu_arch *v, struct vmcb *c);
+
 /* vcpu.c: NMIs are not blocked any more. */
 void svm_nmi_reset(struct vcpu_arch *v);
+
+/* exit.c: kinds of rows */
+#define INSN_ANY   1 /* an instruction intercept: a next RIP, where saved, gives its length */
+#define INSN_PLAIN 2 /* beside: nothing else to know */
 
 /* exit.c: fill in registers and v->exit from the VMCB, hand over to @exited and return what it says. */
 bool svm_exited(struct vcpu_arch *v, exited_fn exited);

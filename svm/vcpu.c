@@ -8,20 +8,6 @@
 #include "lib/string.h"
 #include "svm/svm.h"
 
-/* SVM-only state of a vCPU, in the VMCB's reserved tail where no clean bit and no processor looks. */
-struct svm_own {
-	bool nmi_blocked;  /* from an injected NMI to its IRET */
-	bool iret_pending; /* the IRET exit came; unblocked once RIP has moved */
-	uint64_t iret_rip;
-	bool virtual_irq; /* an interrupt is being injected as a virtual one */
-	bool prepared; /* entry_prepare has left something in the VMCB that holds for one entry */
-};
-
-static struct svm_own *own_of(const struct vcpu_arch *v)
-{
-	return (struct svm_own *)((uint8_t *)v->ctl + PAGE_SIZE - 64);
-}
-
 void svm_vm_init(struct vm_arch *vm, void *va, hpa_t frames)
 {
 	vm->io_bitmap = va;
@@ -77,7 +63,7 @@ static void asid_assign(struct vcpu_arch *v, struct vmcb *c, struct cpu *cpu)
 	v->asid = cpu->asid_next++;
 	v->asid_gen = cpu->asid_generation;
 	c->asid = v->asid;
-	c->clean &= ~CLEAN_ASID;
+	vmcb_changed(v, CLEAN_ASID);
 }
 
 void svm_vcpu_load(struct vcpu_arch *v)
@@ -85,11 +71,9 @@ void svm_vcpu_load(struct vcpu_arch *v)
 	struct cpu *cpu = this_cpu();
 
 	asid_assign(v, vmcb_of(v), cpu);
-	if (cpu->asid_flush) {
+	if (cpu->asid_flush)
 		vmcb_of(v)->tlb_control = TLB_FLUSH_ALL;
-		own_of(v)->prepared = true;
-	}
-	vmcb_of(v)->clean = 0;
+	vmcb_changed(v, CLEAN_ALL);
 	cr2_write(vmcb_of(v)->cr2);
 	dr0_write(v->dr[0]);
 	dr1_write(v->dr[1]);
@@ -118,7 +102,7 @@ static void virtual_irq_write(struct vcpu_arch *v, struct vmcb *c)
 	c->int_ctl |= V_IRQ | V_IGN_TPR | V_INTR_PRIO(0xf);
 	c->int_vector = v->inject.vector;
 	c->intercept[ICPT_MISC1] &= ~ICPT1_VINTR;
-	c->clean &= ~(CLEAN_INTERCEPTS | CLEAN_TPR);
+	vmcb_changed(v, CLEAN_INTERCEPTS | CLEAN_TPR);
 	own_of(v)->virtual_irq = true;
 	v->inject.valid = false;
 }
@@ -151,7 +135,7 @@ static void event_write(struct vcpu_arch *v, struct vmcb *c)
 		own_of(v)->nmi_blocked = true;
 		own_of(v)->iret_pending = false;
 		c->intercept[ICPT_MISC1] |= ICPT1_IRET;
-		c->clean &= ~CLEAN_INTERCEPTS;
+		vmcb_changed(v, CLEAN_INTERCEPTS);
 	}
 	e->valid = false;
 }
@@ -171,10 +155,10 @@ static __attribute__((noinline)) void entry_prepare(struct vcpu_arch *v, struct 
 		c->tlb_control = svm_flush_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
 	if (v->inject.valid)
 		event_write(v, c);
-	own_of(v)->prepared = true;
+	vmcb_changed(v, 0);
 }
 
-static __attribute__((noinline)) void entry_undo(struct vcpu_arch *v, struct vmcb *c)
+void svm_clean_up(struct vcpu_arch *v, struct vmcb *c)
 {
 	if (own_of(v)->virtual_irq)
 		virtual_irq_read(v, c);
@@ -182,14 +166,15 @@ static __attribute__((noinline)) void entry_undo(struct vcpu_arch *v, struct vmc
 		this_cpu()->asid_flush = false;
 	c->tlb_control = TLB_FLUSH_NONE;
 	c->event_inject = 0;
-	own_of(v)->prepared = false;
+	c->clean = svm_clean;
+	own_of(v)->dirty = false;
 }
 
 /* The path of every exit: counted in instructions. */
 void svm_run(struct vcpu_arch *v, exited_fn exited)
 {
 	do {
-		uint64_t pa = v->ctl_pa.v, host_pa = this_cpu()->host_pa.v;
+		uint64_t pa = v->ctl_pa.v, host_pa = cpu_host_pa();
 
 		/*
 		 * From CLGI on nothing is delivered. What came before is in cpu->requests and seen here; what comes
@@ -205,11 +190,9 @@ void svm_run(struct vcpu_arch *v, exited_fn exited)
 			entry_prepare(v, vmcb_of(v));
 		registers_write(v, vmcb_of(v));
 		__asm__ volatile("sti; call *%[enter]; cli; stgi"
-				 : "+a"(pa), "+d"(host_pa), "+b"(v)
-				 : [enter] "m"(svm_enter)
+				 : "+a"(pa), "+d"(host_pa)
+				 : "b"(v), [enter] "m"(svm_enter)
 				 : SWITCH_CLOBBERS);
-		if (unlikely(own_of(v)->prepared))
-			entry_undo(v, vmcb_of(v));
 	} while (svm_exited(v, exited));
 }
 
@@ -243,7 +226,7 @@ void svm_irq_window(struct vcpu_arch *v, bool on)
 		c->int_ctl &= ~(V_IRQ | V_IGN_TPR | V_INTR_PRIO(0xf));
 		c->intercept[ICPT_MISC1] &= ~ICPT1_VINTR;
 	}
-	c->clean &= ~(CLEAN_INTERCEPTS | CLEAN_TPR);
+	vmcb_changed(v, CLEAN_INTERCEPTS | CLEAN_TPR);
 }
 
 /*

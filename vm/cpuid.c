@@ -287,7 +287,7 @@ static void answer(struct vcpu *v, const struct cpuid_regs *r)
 	v->arch.gpr[RBX] = r->ebx;
 	v->arch.gpr[RCX] = r->ecx;
 	v->arch.gpr[RDX] = r->edx;
-	vcpu_skip(v);
+	vcpu_skip_known(v);
 }
 
 static __attribute__((noinline)) void answer_varying(struct vcpu *v, uint32_t number)

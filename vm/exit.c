@@ -69,7 +69,7 @@ uint8_t exit_insn_len(struct vcpu *v)
 	return x->len;
 }
 
-static __attribute__((noinline)) void skip_slowly(struct vcpu *v)
+void vcpu_skip_slowly(struct vcpu *v)
 {
 	uint64_t next = v->arch.rip + exit_insn_len(v);
 
@@ -87,13 +87,10 @@ static __attribute__((noinline)) void skip_slowly(struct vcpu *v)
 
 void vcpu_skip(struct vcpu *v)
 {
-	uint32_t len = v->arch.exit.len, low;
-
-	if (unlikely(!len || v->arch.shadow & SHADOW_BITS || v->arch.rflags & RFLAGS_TF ||
-		     __builtin_add_overflow((uint32_t)v->arch.rip, len, &low)))
-		skip_slowly(v);
+	if (unlikely(!v->arch.exit.len))
+		vcpu_skip_slowly(v);
 	else
-		v->arch.rip += len;
+		vcpu_skip_known(v);
 }
 
 /* A physical interrupt ended the guest's run: take it now, on this CPU. */
@@ -267,20 +264,12 @@ const char *exit_name(uint32_t kind)
 	(BIT(EXIT_CPUID) | BIT(EXIT_HLT) | BIT(EXIT_PAUSE) | BIT(EXIT_INVD) | BIT(EXIT_RDTSC) | \
 	 BIT(EXIT_HYPERCALL) | BIT(EXIT_MSR) | BIT(EXIT_XSETBV))
 
-/* Before its handler: an event that the exit cut short, an instruction of unknown length. */
-static __attribute__((noinline)) bool exit_prepare(struct vcpu_arch *a)
-{
-	if (a->exit.interrupted.valid)
-		a->inject = a->exit.interrupted;
-	return a->exit.len || !(BIT(a->exit.kind) & KINDS_WITH_LENGTH) || exit_insn_len(vcpu_of(a));
-}
-
 bool exit_handle(struct vcpu_arch *a)
 {
 	struct vcpu *v = vcpu_of(a);
 
 	v->stats.exits[a->exit.kind]++;
-	if ((likely(a->exit.len && !a->exit.interrupted.valid)) || exit_prepare(a))
+	if (likely(a->exit.len) || !(BIT(a->exit.kind) & KINDS_WITH_LENGTH) || exit_insn_len(v))
 		handlers[a->exit.kind](v);
 	return likely(!(v->events | v->lapic.irr_sum)) || vcpu_events(v);
 }

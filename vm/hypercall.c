@@ -17,22 +17,29 @@ static int64_t call_vcpu_id(struct vcpu *v)
 	return v->id;
 }
 
+static int64_t call_none(struct vcpu *v)
+{
+	(void)v;
+	return -KVM_ENOSYS;
+}
+
 #define CALLS 8 /* a power of two: the index is masked, so that no mispredicted path reads beyond */
 
 static int64_t (*const calls[CALLS])(struct vcpu *v) = {
 	[BULKHEAD_CALL_VERSION - BULKHEAD_CALL_FIRST] = call_version,
 	[BULKHEAD_CALL_VCPU_ID - BULKHEAD_CALL_FIRST] = call_vcpu_id,
+	[BULKHEAD_CALL_VCPU_ID - BULKHEAD_CALL_FIRST + 1 ... CALLS - 1] = call_none,
 };
+
+static int64_t call(struct vcpu *v)
+{
+	uint64_t n = v->arch.gpr[RAX] - BULKHEAD_CALL_FIRST;
+
+	return likely(n < CALLS) ? calls[n & (CALLS - 1)](v) : -KVM_ENOSYS;
+}
 
 void exit_hypercall(struct vcpu *v)
 {
-	uint64_t n = v->arch.gpr[RAX] - BULKHEAD_CALL_FIRST;
-	int64_t result = -KVM_ENOSYS;
-
-	if (virt->cpl(&v->arch))
-		result = -EPERM;
-	else if (n < CALLS && calls[n & (CALLS - 1)])
-		result = calls[n & (CALLS - 1)](v);
-	v->arch.gpr[RAX] = (uint64_t)result;
-	vcpu_skip(v);
+	v->arch.gpr[RAX] = (uint64_t)(unlikely(virt->cpl(&v->arch)) ? -EPERM : call(v));
+	vcpu_skip_known(v);
 }

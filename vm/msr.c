@@ -234,7 +234,7 @@ void exit_msr(struct vcpu *v)
 		gpr[RAX] = (uint32_t)value;
 		gpr[RDX] = value >> 32;
 	}
-	vcpu_skip(v);
+	vcpu_skip_known(v);
 }
 
 /*

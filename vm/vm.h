@@ -4,6 +4,7 @@
 #ifndef VM_VM_H
 #define VM_VM_H
 
+#include "arch/cpu.h"
 #include "arch/pool.h"
 #include "arch/vcpu.h"
 #include "ept/frame.h"
@@ -248,6 +249,20 @@ void cpu_run_all(void);
 bool exit_handle(struct vcpu_arch *a);
 /* The exit's instruction is done: RIP behind it. Fetches and decodes where the hardware did not give the length. */
 void vcpu_skip(struct vcpu *v);
+void vcpu_skip_slowly(struct vcpu *v);
+
+/* The same for handlers of kinds whose length is known before. */
+static inline void vcpu_skip_known(struct vcpu *v)
+{
+	uint32_t len = v->arch.exit.len, low;
+
+	if (unlikely(v->arch.shadow & SHADOW_BITS || v->arch.rflags & RFLAGS_TF ||
+		     __builtin_add_overflow((uint32_t)v->arch.rip, len, &low)))
+		vcpu_skip_slowly(v);
+	else
+		v->arch.rip += len;
+}
+
 /* A kind's name, for reports. */
 const char *exit_name(uint32_t kind);
 /* Length of the exit's instruction, 0 after having stopped the VM or injected a fault. */

@@ -231,16 +231,18 @@ static void interrupted_read(struct event *e)
 
 static void registers_read(struct vcpu_arch *v)
 {
-	vmcs_fetch(VMCS_GUEST_RIP, &v->rip);
-	vmcs_fetch(VMCS_GUEST_RSP, &v->gpr[RSP]);
-	vmcs_fetch(VMCS_GUEST_RFLAGS, &v->rflags);
-	vmcs_fetch(VMCS_GUEST_BLOCKING, &v->shadow);
+	VMCS_FETCH(VMCS_GUEST_RIP, v->rip);
+	VMCS_FETCH(VMCS_GUEST_RSP, v->gpr[RSP]);
+	VMCS_FETCH(VMCS_GUEST_RFLAGS, v->rflags);
+	VMCS_FETCH(VMCS_GUEST_BLOCKING, v->shadow);
 }
 
-static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, const struct row *row,
-						       exited_fn exited)
+static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, exited_fn exited)
 {
 	struct exit *x = &v->exit;
+	uint32_t reason = x->reason & REASON_BASIC;
+	const struct row *row =
+		reason < REASON_COUNT && rows[reason].fields ? &rows[reason] : &row_unknown;
 
 	x->kind = row->kind;
 	if (row->fields & ROW_LEN)
@@ -249,6 +251,8 @@ static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, cons
 		x->qual = vmcs_read(VMCS_QUALIFICATION);
 	if (row->fields & ROW_CUT)
 		interrupted_read(&x->interrupted);
+	if (x->interrupted.valid)
+		v->inject = x->interrupted;
 	if (row->fill)
 		row->fill(v);
 	return exited(v);
@@ -267,10 +271,8 @@ bool vmx_exited(struct vcpu_arch *v, exited_fn exited)
 	x->qual = 0;
 	x->qual2 = 0;
 	x->interrupted.valid = false;
-	if (unlikely((reason & REASON_BASIC) >= REASON_COUNT || !row->fields))
-		row = &row_unknown;
-	if (row->fields != ROW_LEN)
-		return exited_otherwise(v, row, exited);
+	if (unlikely((reason & REASON_BASIC) >= REASON_COUNT) || row->fields != ROW_LEN)
+		return exited_otherwise(v, exited);
 	x->kind = row->kind;
 	x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
 	return exited(v);

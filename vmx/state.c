@@ -359,11 +359,8 @@ int vmx_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value)
 /* 25.4.1: CPL is SS.DPL, also where SS is unusable. */
 uint8_t vmx_cpl(struct vcpu_arch *v)
 {
-	bool borrowed = vmx_borrow(v);
-	uint8_t cpl = SEG_ATTR_DPL(vmcs_read(VMCS_GUEST_SS_ACCESS));
-
-	vmx_release(v, borrowed);
-	return cpl;
+	(void)v;
+	return SEG_ATTR_DPL(vmcs_read(VMCS_GUEST_SS_ACCESS));
 }
 
 void vmx_get_mode(struct vcpu_arch *v, struct guest_mode *m)

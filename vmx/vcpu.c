@@ -286,12 +286,12 @@ void vmx_run(struct vcpu_arch *v, exited_fn exited)
 	do {
 		if (unlikely(v->flush | v->inject.valid))
 			entry_prepare(v);
-		vmcs_store(VMCS_GUEST_RIP, &v->rip);
-		vmcs_store(VMCS_GUEST_RSP, &v->gpr[RSP]);
-		vmcs_store(VMCS_GUEST_RFLAGS, &v->rflags);
+		VMCS_STORE(VMCS_GUEST_RIP, v->rip);
+		VMCS_STORE(VMCS_GUEST_RSP, v->gpr[RSP]);
+		VMCS_STORE(VMCS_GUEST_RFLAGS, v->rflags);
 		__asm__ volatile("call vmx_enter"
-				 : "=a"(entered), "=d"(unused), "+b"(v)
-				 :
+				 : "=a"(entered), "=d"(unused)
+				 : "b"(v)
 				 : SWITCH_CLOBBERS);
 	} while (likely(entered == VMX_EXITED) ? vmx_exited(v, exited)
 					       : not_entered(v, entered, exited));

@@ -55,16 +55,11 @@ static inline uint64_t vmcs_read(uint64_t field)
 	return value;
 }
 
-/* The same from and to memory, on paths whose instructions are counted. */
-static inline void vmcs_fetch(uint64_t field, uint64_t *to)
-{
-	__asm__ volatile("vmread %1, %0" : "=m"(*to) : "r"(field) : "cc");
-}
-
-static inline void vmcs_store(uint64_t field, const uint64_t *from)
-{
-	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "m"(*from) : "cc", "memory");
-}
+/* The same from and to a variable in memory, on paths whose instructions are counted. */
+#define VMCS_FETCH(field, to) \
+	__asm__ volatile("vmread %1, %0" : "=m"(to) : "r"((uint64_t)(field)) : "cc")
+#define VMCS_STORE(field, from) \
+	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)(field)), "m"(from) : "cc", "memory")
 
 static inline void vmcs_write(uint64_t field, uint64_t value)
 {
