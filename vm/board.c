@@ -7,7 +7,6 @@
 #include "vdev/vboard.h"
 #include "vm/acpi_make.h"
 #include "vm/clock.h"
-#include "vm/gmem.h"
 #include "vm/irq.h"
 
 /* --- ACPI registers --- */
@@ -176,13 +175,13 @@ void board_stop(struct vm *vm)
 	vrtc_stop(&vm->rtc);
 }
 
-INIT gpa_t board_tables(struct vm *vm)
+INIT gpa_t board_tables(struct vm *vm, const struct load_target *target)
 {
 	static uint8_t tables[VBOARD_ACPI_SPACE] INITBSS;
 	uint32_t size = acpi_make(vm->vcpu_count, VBOARD_ACPI, tables, sizeof(tables));
 
 	if (vm->memory < VBOARD_ACPI + VBOARD_ACPI_SPACE || size > sizeof(tables) ||
-	    guest_write(vm, VBOARD_ACPI, tables, size))
+	    target->write(target->arg, GPA(VBOARD_ACPI), tables, size))
 		return GPA(0);
 	memset(tables, 0, size);
 	return GPA(VBOARD_ACPI);

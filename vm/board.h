@@ -4,6 +4,7 @@
 #ifndef VM_BOARD_H
 #define VM_BOARD_H
 
+#include "vm/load.h"
 #include "vm/vm.h"
 
 /* Make @vm's devices, their ports and pages; its interrupt controllers are there. Boot. 0 or -ENOSPC. */
@@ -12,8 +13,11 @@ int board_vm_init(struct vm *vm);
 /* As after power-up: for a VM that starts again. None of its vCPUs runs. */
 void board_reset(struct vm *vm);
 
-/* Write the ACPI tables into @vm's memory; returns where their RSDP is, 0 if it has too little memory for any. Boot. */
-gpa_t board_tables(struct vm *vm);
+/*
+ * Write the ACPI tables into @vm's memory by way of @target, as its loader writes; returns where their RSDP is, 0 if it
+ * has too little memory for any. Boot.
+ */
+gpa_t board_tables(struct vm *vm, const struct load_target *target);
 
 /* Its timers come no more. */
 void board_stop(struct vm *vm);

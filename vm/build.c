@@ -208,7 +208,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 		.flat_base = c->flat_base,
 		.target = &target,
 		.screen = vm->service ? in->screen : NULL,
-		.rsdp = vm->service ? in->rsdp : board_tables(vm),
+		.rsdp = in->rsdp,
 		.modules = modules,
 		.module_count = (uint32_t)min_u64(c->module_count, LOAD_MODULES),
 	};
@@ -225,6 +225,8 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 						  .cmdline = in->module_words(c->modules[i].name)};
 	}
 	memory_load_target(vm, in, &target);
+	if (!vm->service)
+		r.rsdp = board_tables(vm, &target);
 	if (!e)
 		e = load_guest(&r, &result, err, sizeof(err));
 	if (e) {
