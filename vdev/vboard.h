@@ -25,6 +25,8 @@
 #define VBOARD_PCI_END	  0xfebfffffU
 #define VBOARD_ACPI	  0x000e0000U /* the RSDP, and all other tables behind it */
 #define VBOARD_ACPI_SPACE 0x00002000U
+#define VBOARD_SMBIOS	  0x000f0000U
+#define VBOARD_BIOS_END	  0x00100000U
 
 #define VBOARD_S5 5 /* SLP_TYP that switches off */
 

@@ -2,12 +2,14 @@
 /* The board of an isolated guest's PC. */
 
 #include "vm/board.h"
-#include "arch/log.h"
+#include "arch/cpu.h"
+#include "arch/percpu.h"
 #include "lib/string.h"
 #include "vdev/vboard.h"
 #include "vm/acpi_make.h"
 #include "vm/clock.h"
 #include "vm/irq.h"
+#include "vm/smbios_make.h"
 
 /* --- ACPI registers --- */
 
@@ -175,13 +177,36 @@ void board_stop(struct vm *vm)
 	vrtc_stop(&vm->rtc);
 }
 
+/* The boot CPU's words stand for all. */
+static INIT uint32_t smbios(const struct vm *vm, uint8_t *buf, uint32_t size)
+{
+	struct cpuid_regs r = cpuid(1, 0);
+	struct smbios_vm s = {
+		.version = BULKHEAD_VERSION,
+		.name = vm->name,
+		.vcpus = vm->vcpu_count,
+		.signature = r.eax,
+		.features = r.edx,
+		.mhz = (uint32_t)(tsc_khz / 1000),
+		.memory = vm->memory,
+	};
+
+	return smbios_make(&s, VBOARD_SMBIOS, buf, size);
+}
+
 INIT gpa_t board_tables(struct vm *vm, const struct load_target *target)
 {
 	static uint8_t tables[VBOARD_ACPI_SPACE] INITBSS;
-	uint32_t size = acpi_make(vm->vcpu_count, VBOARD_ACPI, tables, sizeof(tables));
+	uint32_t size;
 
-	if (vm->memory < VBOARD_ACPI + VBOARD_ACPI_SPACE || size > sizeof(tables) ||
-	    target->write(target->arg, GPA(VBOARD_ACPI), tables, size))
+	if (vm->memory < VBOARD_BIOS_END)
+		return GPA(0);
+	size = smbios(vm, tables, sizeof(tables));
+	if (size > sizeof(tables) || target->write(target->arg, GPA(VBOARD_SMBIOS), tables, size))
+		return GPA(0);
+	memset(tables, 0, size);
+	size = acpi_make(vm->vcpu_count, VBOARD_ACPI, tables, sizeof(tables));
+	if (size > sizeof(tables) || target->write(target->arg, GPA(VBOARD_ACPI), tables, size))
 		return GPA(0);
 	memset(tables, 0, size);
 	return GPA(VBOARD_ACPI);

@@ -14,7 +14,7 @@ int board_vm_init(struct vm *vm);
 void board_reset(struct vm *vm);
 
 /*
- * Write the ACPI tables into @vm's memory by way of @target, as its loader writes; returns where their RSDP is, 0 if it
+ * Write ACPI and SMBIOS tables into @vm's memory by way of @target, as its loader writes; returns where the RSDP is, 0 if it
  * has too little memory for any. Boot.
  */
 gpa_t board_tables(struct vm *vm, const struct load_target *target);

@@ -68,7 +68,7 @@ def alone(name, cpus, kernel="vmlinux", **rest):
     tests = "boot,isolated,warnings"
     rest.setdefault("timeout", 180)
     rest.setdefault("memory", 768)
-    return row("isolated-linux-" + name, guest("penguin", tests, "bhcpus=%d bhafter=1700000000" % cpus,
+    return row("isolated-linux-" + name, guest("penguin", tests, "bhcpus=%d bhafter=1700000000 bhname=penguin" % cpus,
                                                "0-%d" % (cpus - 1) if cpus > 1 else "0", kernel=kernel),
                passed("penguin", tests, raw=True), cpus=cpus, **rest)
 
