@@ -153,7 +153,7 @@ static void registers_fill(struct vrtc *r)
 static void registers_take(struct vrtc *r)
 {
 	uint32_t values[ARRAY_SIZE(places)];
-	struct date d;
+	struct date d = {0};
 
 	for (uint32_t i = 0; i < ARRAY_SIZE(places); i++)
 		values[i] = decode(r, r->ram[places[i]]);
