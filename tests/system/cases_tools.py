@@ -181,7 +181,7 @@ def first_session(run):
     with Terminal(["make", "run", "CPUS=4"]) as t:
         t.answer(rb"service:\S*# ", b"echo $(nproc) CPUs as user $(id -u)\n", 300)
         demand(b"To leave:" in t.before.split(b"bulkhead: [")[0], "no banner before the first line")
-        t.answer(rb"4 CPUs as user 0\r?\n(.|\n)*service:\S*# ", b"poweroff -f\n")
+        t.answer(rb"2 CPUs as user 0\r?\n(.|\n)*service:\S*# ", b"poweroff -f\n")
         code = t.end()
         demand(code == bhrun.PASS, "exit code %s" % code, t.printed())
 
