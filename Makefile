@@ -43,7 +43,7 @@ MAKEFLAGS += --no-builtin-rules
 # ---------------------------------------------------------------------------------- the hypervisor
 
 .PHONY: all
-all: $(BUILD)/bulkhead
+all: $(BUILD)/bulkhead $(BUILD)/bulkhead-check
 
 $(BUILD)/bulkhead: $(OBJECTS) linker.ld
 	@echo "  LD      $@"
@@ -126,6 +126,18 @@ endef
 $(foreach f,$(UNIT_TESTS),$(eval $(call unit_rule,$(f))))
 $(foreach f,$(FUZZ_TESTS),$(eval $(call fuzz_rule,$(f))))
 
+# ------------------------------------------------------------------------------ at a desk
+# The hypervisor's own parser and admission as a program.
+
+CHECK_SOURCES := $(wildcard tools/desk/*.c) $(wildcard vm/config*.c vm/admit*.c) ept/memmap.c lib/printf.c lib/sha256.c lib/string.c
+
+.PHONY: desk
+desk: $(BUILD)/bulkhead-check
+
+$(BUILD)/bulkhead-check: $(CHECK_SOURCES:%=$(BUILD)/unit/obj/%.o)
+	@echo "  HOSTLD  $@"
+	@$(HOSTCC) $(SANITIZE) -o $@ $^
+
 # ------------------------------------------------------------------------------ the service guest
 
 SERVICE := $(addprefix $(BUILD)/service/,vmlinuz vmlinux initrd.cpio)
@@ -201,12 +213,12 @@ unit-programs: $(UNIT_BINS)
 fuzz-programs: $(FUZZ_BINS)
 
 system:
-	@$(MAKE) $(PARALLEL) $(BUILD)/bulkhead guests service
+	@$(MAKE) $(PARALLEL) all guests service
 	@tests/system/run
 
 # The rows that take minutes too: several hours on two processors.
 system-all:
-	@$(MAKE) $(PARALLEL) $(BUILD)/bulkhead guests service
+	@$(MAKE) $(PARALLEL) all guests service
 	@tests/system/run --all
 
 test: deps
@@ -241,6 +253,7 @@ help:
 	@echo "make unit, fuzz-smoke, system    the parts of make test"
 	@echo "make check       formatting, warnings with gcc and clang, static analysis"
 	@echo "make bench       figures"
+	@echo "make desk        $(BUILD)/bulkhead-check: can this machine run this configuration?"
 	@echo "make guests, service             the guests that the tests use"
 	@echo "make clean       all of $(BUILD)/ but what was fetched; distclean: that too"
 

@@ -41,6 +41,11 @@ extern struct boot_store boot_store;
 void module_image(struct image *image, uint32_t index);
 int module_index(const char *name);
 
+/* --- boot/describe.c --- */
+struct machine;
+/* Say what the machine is, for bulkhead-check; with debug=on only. */
+void describe_machine(const struct machine *m);
+
 /* --- boot/smp.c --- */
 /* Start every other CPU of the MADT; those that do not start are named and left out. */
 void smp_start(void);

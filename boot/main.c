@@ -218,6 +218,7 @@ static INIT void admit_all(void)
 		modules[i].name = boot_info.modules[i].name;
 		modules[i].size = boot_info.modules[i].size;
 	}
+	describe_machine(&m);
 	if (admit(&boot_config, &m, &report))
 		boot_refuse(
 			"nothing is started; fit the configuration to this machine as said above.");

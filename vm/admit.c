@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Admission: each rule is one function that reports what breaks it; all rules are tried. */
 
-#include "vm/admit.h"
+#include "vm/admit_priv.h"
 #include "lib/string.h"
 #include "sched/timer.h"
-
-/* An admission in progress. */
-struct admission {
-	const struct config *c;
-	const struct machine *m;
-	struct config_report *rep;
-};
 
 static void complain(struct admission *a, struct config_pos at, const char *word, const char *text)
 {
@@ -36,6 +29,8 @@ static void rule_supported(struct admission *a, const struct config_vm *vm)
 	const char *name;
 	uint32_t i;
 
+	if (a->m->final)
+		return;
 	for (i = 0; i < ARRAY_SIZE(unsupported); i++) {
 		name = config_vm_key_name(unsupported[i]);
 		if (config_vm_has(vm, unsupported[i]))
@@ -109,17 +104,6 @@ static void rule_cpus(struct admission *a, const struct config_vm *vm)
 	}
 }
 
-static uint32_t vcpus_on(const struct config_vm *vm, uint32_t cpu)
-{
-	uint32_t n = 0;
-
-	if (vm->cpus_all)
-		return 1;
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		n += vm->vcpu_cpu[i] == cpu;
-	return n;
-}
-
 /* Every timer that could be armed on a CPU must find room there. */
 static void rule_timers(struct admission *a)
 {
@@ -130,7 +114,7 @@ static void rule_timers(struct admission *a)
 
 		for (uint32_t i = 0; i < a->c->vm_count; i++) {
 			const struct config_vm *vm = &a->c->vms[i];
-			uint32_t n = vcpus_on(vm, cpu);
+			uint32_t n = admit_vcpus_on(vm, cpu);
 
 			if (sum <= most && sum + n > most)
 				config_error(
@@ -151,7 +135,7 @@ static void rule_image(struct admission *a, const struct config_image *image, ui
 	uint8_t digest[SHA256_SIZE];
 	int index;
 
-	if (!image->name[0])
+	if (!image->name[0] || !a->m->modules)
 		return;
 	index = machine_module_find(a->m, image->name);
 	if (index < 0) {
@@ -216,6 +200,14 @@ static void rule_memory(struct admission *a)
 		return;
 	}
 	left -= a->c->reserve;
+	if (admit_shared(a->c) > left)
+		config_error(
+			a->rep, (struct config_pos){0, 0}, NULL, 0,
+			"too little memory: the shared regions have %llu KiB, %llu KiB are left",
+			(unsigned long long)(admit_shared(a->c) / KIB),
+			(unsigned long long)(left / KIB));
+	else
+		left -= admit_shared(a->c);
 	for (i = 0; i < a->c->vm_count; i++) {
 		vm = &a->c->vms[i];
 		if (vm->memory_rest)
@@ -274,6 +266,9 @@ int admit(const struct config *c, const struct machine *m, struct config_report 
 		rule_images(&a, &c->vms[i]);
 	}
 	rule_timers(&a);
+	rule_time(&a);
+	rule_devices(&a);
+	rule_shares(&a);
 	rule_memory(&a);
 	return rep->count == before ? 0 : -EINVAL;
 }

@@ -10,9 +10,17 @@
 /* The least that a service guest with `memory = rest` must be left with, bytes. */
 #define ADMIT_SERVICE_MIN (32 * MIB)
 
+/* The least that windows and budgets must leave a service guest of each of its CPUs, percent. */
+#define ADMIT_SERVICE_TIME 5
+
 struct machine_module {
 	const char *name;
 	uint64_t size; /* bytes */
+};
+
+struct machine_function {
+	uint16_t segment, bdf; /* bus 15:8, device 7:3, function 2:0 */
+	bool bridge;
 };
 
 /* The machine, or what somebody at a desk says of one. */
@@ -22,8 +30,11 @@ struct machine {
 	const struct mem_range *
 		ranges; /* clean memory map; RAM that the hypervisor's image and modules occupy is not RAM */
 	uint32_t range_count;
-	const struct machine_module *modules;
+	const struct machine_module *modules; /* NULL: not known, not checked */
 	uint32_t module_count;
+	const struct machine_function *functions; /* of PCI; NULL: not known, not checked */
+	uint32_t function_count;
+	bool final; /* do not refuse what only this version does not do: for a look at what is to come */
 	/* Hash module @index for `sha256:` pins, 0 or negative. NULL: pins are not checked here. */
 	int (*digest)(void *arg, uint32_t index, uint8_t out[SHA256_SIZE]);
 	void *arg;
@@ -35,6 +46,15 @@ struct machine {
  * Returns 0 if nothing was reported, else -EINVAL.
  */
 int admit(const struct config *c, const struct machine *m, struct config_report *rep);
+
+/*
+ * For time tables: vCPUs of @vm on a CPU; ns of each frame that windows take of it; the share of it that budgets take,
+ * in units of 2^-30, rounded up; and bytes of all shared regions together.
+ */
+uint32_t admit_vcpus_on(const struct config_vm *vm, uint32_t cpu);
+uint64_t admit_windows(const struct config *c, uint32_t cpu);
+uint64_t admit_reserved(const struct config *c, uint32_t cpu);
+uint64_t admit_shared(const struct config *c);
 
 /* Index of the module of that name, or -1. */
 int machine_module_find(const struct machine *m, const char *name);

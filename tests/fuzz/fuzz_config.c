@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Any bytes as a configuration: no access outside, errors with a place in the text, records within their bounds. */
-/* sources: vm/config.c vm/config_keys.c vm/config_values.c vm/admit.c lib/sha256.c lib/printf.c lib/string.c */
+/* sources: vm/config.c vm/config_keys.c vm/config_values.c vm/admit.c vm/admit_time.c vm/admit_parts.c lib/sha256.c lib/printf.c lib/string.c */
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct config config;
 	struct config_report rep = {.error = on_error, .arg = &size, .max = 1000};
 	struct machine machine = {.cpus = 4,
+				  .features = UINT64_MAX,
+				  .final = true,
 				  .ranges = ranges,
 				  .range_count = ARRAY_SIZE(ranges),
 				  .modules = modules,

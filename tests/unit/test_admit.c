@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Admission: a configuration that fits, and each conflict on its own and all together. */
-/* sources: vm/admit.c vm/config.c vm/config_keys.c vm/config_values.c lib/sha256.c lib/printf.c lib/string.c */
+/* sources: vm/admit.c vm/admit_time.c vm/admit_parts.c vm/config.c vm/config_keys.c vm/config_values.c lib/sha256.c lib/printf.c lib/string.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -163,7 +163,11 @@ static void test_not_supported(void **state)
 			    "10:12::watchdog is not supported by this version\n"
 			    "11:10::weight is not supported by this version\n"
 			    "12:12::on-fault = restart is not supported by this version\n"
-			    "13:11::on-exit = restart is not supported by this version\n");
+			    "13:11::on-exit = restart is not supported by this version\n"
+			    "5:10:g:windows need an invariant, synchronised TSC, which this machine has not\n"
+			    "5:10:g:windows need the length of a frame: [system] frame\n"
+			    "8:10:g:devices need an IOMMU, which this machine has not\n"
+			    "9:9:g:no other VM shares the region 'a'\n");
 }
 
 static void test_cpus(void **state)

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory and time as text. */
+
+#include <stdio.h>
+#include "tools/desk/desk.h"
+
+#define COLUMNS	   60
+#define SHARE_BITS 30
+
+static const char *const memory_words[] = {"?", "RAM", "reserved", "ACPI", "ACPI NVS", "bad"};
+static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+*";
+_Static_assert(sizeof(letters) > CONFIG_VMS, "a letter for every VM");
+
+static unsigned long long ram_of(const struct machine *m)
+{
+	uint64_t ram = 0;
+
+	for (uint32_t i = 0; i < m->range_count; i++)
+		ram += m->ranges[i].type == MEM_RAM ? m->ranges[i].size : 0;
+	return ram;
+}
+
+static void amount(const char *what, unsigned long long bytes)
+{
+	printf("  %-32s %14llu KiB\n", what, bytes / KIB);
+}
+
+void draw_memory(const struct config *c, const struct machine *m)
+{
+	unsigned long long left = ram_of(m), n;
+
+	printf("\nmemory map\n");
+	for (uint32_t i = 0; i < m->range_count; i++)
+		printf("  %016llx-%016llx  %s\n", (unsigned long long)m->ranges[i].base.v,
+		       (unsigned long long)(m->ranges[i].base.v + m->ranges[i].size - 1),
+		       memory_words[m->ranges[i].type <= MEM_BAD ? m->ranges[i].type : 0]);
+	printf("\nmemory\n");
+	amount("RAM", left);
+	amount("the hypervisor's reserve", c->reserve);
+	left -= min_u64(left, c->reserve);
+	n = admit_shared(c);
+	if (n)
+		amount("shared regions", n);
+	left -= min_u64(left, n);
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		if (c->vms[i].memory_rest)
+			continue;
+		amount(c->vms[i].name, c->vms[i].memory);
+		left -= min_u64(left, c->vms[i].memory);
+	}
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		if (c->vms[i].memory_rest)
+			amount(c->vms[i].name, left);
+	}
+	if (config_service_vm(c) < 0)
+		amount("unused", left);
+}
+
+/* Whose the CPU is at @at ns of the frame: a VM's index, or -1. */
+static int owner_at(const struct config *c, uint32_t cpu, uint64_t at)
+{
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		const struct config_vm *vm = &c->vms[i];
+
+		for (uint32_t k = 0; admit_vcpus_on(vm, cpu) && k < vm->window_count; k++) {
+			if (at >= vm->windows[k].start &&
+			    at - vm->windows[k].start < vm->windows[k].length)
+				return (int)i;
+		}
+	}
+	return -1;
+}
+
+static void draw_frame(const struct config *c, uint32_t cpu)
+{
+	printf("  |");
+	for (uint32_t col = 0; col < COLUMNS; col++) {
+		int owner = owner_at(c, cpu, c->frame / COLUMNS * col + c->frame / COLUMNS / 2);
+
+		putchar(owner < 0 ? '.' : letters[owner]);
+	}
+	printf("|  0 to %llu us\n", (unsigned long long)(c->frame / 1000));
+}
+
+static void draw_vm(const struct config *c, uint32_t cpu, uint32_t index)
+{
+	const struct config_vm *vm = &c->vms[index];
+
+	printf("  %c %s: %u vCPU(s)", letters[index], vm->name, admit_vcpus_on(vm, cpu));
+	for (uint32_t k = 0; k < vm->window_count; k++)
+		printf(", window %llu-%llu us", (unsigned long long)(vm->windows[k].start / 1000),
+		       (unsigned long long)((vm->windows[k].start + vm->windows[k].length) / 1000));
+	if (vm->budget)
+		printf(", %llu us every %llu us", (unsigned long long)(vm->budget / 1000),
+		       (unsigned long long)(vm->period / 1000));
+	if (!vm->window_count || vm->budget)
+		printf(", weight %u", vm->weight);
+	printf("\n");
+}
+
+/* To the nearest tenth of a percent. */
+static void draw_share(const char *what, uint64_t share)
+{
+	unsigned long long n = (share * 1000 + BIT(SHARE_BITS - 1)) >> SHARE_BITS;
+
+	printf(" %s %llu.%llu%%", what, n / 10, n % 10);
+}
+
+void draw_cpus(const struct config *c, const struct machine *m)
+{
+	uint64_t windows, budgets, one = BIT(SHARE_BITS);
+
+	for (uint32_t cpu = 0; cpu < m->cpus; cpu++) {
+		windows = admit_windows(c, cpu);
+		budgets = admit_reserved(c, cpu);
+		printf("\nCPU %u:", cpu);
+		windows = !c->frame ? 0 : (min_u64(windows, c->frame) << SHARE_BITS) / c->frame;
+		draw_share("windows", windows);
+		draw_share("budgets", budgets);
+		draw_share("left", windows + budgets < one ? one - windows - budgets : 0);
+		printf("\n");
+		if (windows)
+			draw_frame(c, cpu);
+		for (uint32_t i = 0; i < c->vm_count; i++) {
+			if (admit_vcpus_on(&c->vms[i], cpu))
+				draw_vm(c, cpu, i);
+		}
+	}
+}
