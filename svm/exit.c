@@ -44,11 +44,11 @@ static void fill_io(struct vcpu_arch *v, const struct vmcb *c)
 	uint64_t info = c->exit_info1;
 
 	x->info.io.port = (uint16_t)(info >> 16);
-	x->info.io.size = info & IOIO_SZ32 ? 4 : info & IOIO_SZ16 ? 2 : 1;
+	x->info.io.size = (uint8_t)(info >> IOIO_SIZE_SHIFT & 7); /* one bit for each: 1, 2, 4 */
 	x->info.io.in = info & IOIO_IN;
 	x->info.io.string = info & IOIO_STR;
 	x->info.io.rep = info & IOIO_REP;
-	x->info.io.addr_size = info & IOIO_A64 ? 8 : info & IOIO_A32 ? 4 : info & IOIO_A16 ? 2 : 0;
+	x->info.io.addr_size = (uint8_t)((info >> IOIO_ADDR_SHIFT & 7) * 2); /* likewise: 2, 4, 8 */
 	/* EXITINFO2 is the next RIP, with or without the next-RIP feature (15.10.2) */
 	x->len = (uint8_t)(c->exit_info2 - c->rip);
 }
@@ -188,7 +188,7 @@ static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, exit
 	return exited(v);
 }
 
-/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length. */
+/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length, or of ports. */
 bool svm_exited(struct vcpu_arch *v, exited_fn exited)
 {
 	struct vmcb *c = vmcb_of(v);
@@ -199,12 +199,19 @@ bool svm_exited(struct vcpu_arch *v, exited_fn exited)
 	registers_read(v, c);
 	x->reason = code;
 	x->interrupted.valid = false;
-	if (unlikely(code >= VMEXIT_TABLE_SIZE) || !(row->insn & svm_plain) ||
-	    unlikely(own_of(v)->dirty || c->exit_int_info & EVENT_VALID))
+	if (likely(code < VMEXIT_TABLE_SIZE && row->insn & svm_plain && !own_of(v)->dirty &&
+		   !(c->exit_int_info & EVENT_VALID))) {
+		x->kind = row->kind;
+		x->len = (uint8_t)(c->next_rip - c->rip);
+		x->qual = 0;
+		x->qual2 = 0;
+		return exited(v);
+	}
+	if (code != VMEXIT_IOIO || own_of(v)->dirty || c->exit_int_info & EVENT_VALID)
 		return exited_otherwise(v, exited);
-	x->kind = row->kind;
-	x->len = (uint8_t)(c->next_rip - c->rip);
-	x->qual = 0;
-	x->qual2 = 0;
+	x->kind = EXIT_IO;
+	x->qual = c->exit_info1;
+	x->qual2 = c->exit_info2;
+	fill_io(v, c);
 	return exited(v);
 }

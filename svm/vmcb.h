@@ -226,15 +226,11 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 	0xffffffffU /* stored as -1 in 64 bits, by some as 32: compare the low half */
 
 /* EXITINFO1 of IOIO (15.10.2) */
-#define IOIO_IN	  BIT(0)
-#define IOIO_STR  BIT(2)
-#define IOIO_REP  BIT(3)
-#define IOIO_SZ8  BIT(4)
-#define IOIO_SZ16 BIT(5)
-#define IOIO_SZ32 BIT(6)
-#define IOIO_A16  BIT(7)
-#define IOIO_A32  BIT(8)
-#define IOIO_A64  BIT(9)
+#define IOIO_IN		BIT(0)
+#define IOIO_STR	BIT(2)
+#define IOIO_REP	BIT(3)
+#define IOIO_SIZE_SHIFT 4 /* bytes */
+#define IOIO_ADDR_SHIFT 7 /* half of the bytes */
 
 /* EXITINFO1 of an NPF (15.25.6): a page fault's error code, and which of the two walks */
 #define NPF_ERR_P     BIT(0)

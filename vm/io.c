@@ -67,16 +67,21 @@ static __attribute__((noinline)) const struct port_range *port_search(struct vm 
 	return NULL;
 }
 
-const struct port_range *port_find(struct vm *vm, uint16_t port)
+static inline const struct port_range *port_lookup(struct vm *vm, uint16_t port)
 {
 	uint32_t hint = __atomic_load_n(HINT_AT(vm, port), __ATOMIC_RELAXED) ^ HINT(port);
 
 	return likely(hint < HINT_LIMIT) ? &vm->ports[hint] : port_search(vm, port);
 }
 
+const struct port_range *port_find(struct vm *vm, uint16_t port)
+{
+	return port_lookup(vm, port);
+}
+
 void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t *value)
 {
-	const struct port_range *r = port_find(v->vm, port);
+	const struct port_range *r = port_lookup(v->vm, port);
 
 	if (r)
 		r->fn(v, r->arg, port, size, in, value);
@@ -86,6 +91,7 @@ void exit_io(struct vcpu *v)
 {
 	const struct exit *x = &v->arch.exit;
 	uint64_t *rax = &v->arch.gpr[RAX];
+	const struct port_range *r;
 	uint32_t value = ~0U;
 
 	if (unlikely(x->info.io.string)) {
@@ -94,7 +100,9 @@ void exit_io(struct vcpu *v)
 	}
 	if (!x->info.io.in)
 		value = (uint32_t)*rax & (~0U >> (32 - 8 * x->info.io.size));
-	port_access(v, x->info.io.port, x->info.io.size, x->info.io.in, &value);
+	r = port_lookup(v->vm, x->info.io.port);
+	if (likely(r))
+		r->fn(v, r->arg, x->info.io.port, x->info.io.size, x->info.io.in, &value);
 	/* A 32-bit IN clears the upper half of RAX, the smaller ones leave the rest alone. */
 	if (x->info.io.in) {
 		if (likely(x->info.io.size == 1))
@@ -104,5 +112,5 @@ void exit_io(struct vcpu *v)
 		else
 			*rax = value;
 	}
-	vcpu_skip(v);
+	vcpu_skip_known(v); /* both vendors tell it */
 }

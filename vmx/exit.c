@@ -91,6 +91,14 @@ static void fill_dr(struct vcpu_arch *v)
 	x->info.cr.decoded = true;
 }
 
+static __attribute__((noinline)) void fill_io_string(struct exit *x)
+{
+	x->info.io.string = true;
+	x->info.io.rep = x->qual & IO_QUAL_REP;
+	if (vmx_ctl.string_info)
+		x->info.io.addr_size = (uint8_t)(2 << IO_INFO_ADDRESS(vmcs_read(VMCS_EXIT_INSN)));
+}
+
 static void fill_io(struct vcpu_arch *v)
 {
 	struct exit *x = &v->exit;
@@ -98,11 +106,11 @@ static void fill_io(struct vcpu_arch *v)
 	x->info.io.port = IO_QUAL_PORT(x->qual);
 	x->info.io.size = (uint8_t)((x->qual & IO_QUAL_SIZE) + 1);
 	x->info.io.in = x->qual & IO_QUAL_IN;
-	x->info.io.string = x->qual & IO_QUAL_STRING;
-	x->info.io.rep = x->qual & IO_QUAL_REP;
+	x->info.io.string = false;
+	x->info.io.rep = false;
 	x->info.io.addr_size = 0;
-	if (x->info.io.string && vmx_ctl.string_info)
-		x->info.io.addr_size = (uint8_t)(2 << IO_INFO_ADDRESS(vmcs_read(VMCS_EXIT_INSN)));
+	if (unlikely(x->qual & IO_QUAL_STRING))
+		fill_io_string(x);
 }
 
 static void fill_msr(struct vcpu_arch *v)
@@ -214,8 +222,9 @@ static const struct row row_unknown = {EXIT_UNKNOWN, ROW_QUAL, NULL};
  * IDT-vectoring information (28.2.4). INT n, INT3, INTO and INT1 are executed again instead of injected: RIP still
  * points at them.
  */
-static void interrupted_read(struct event *e)
+static __attribute__((noinline)) void interrupted_read(struct vcpu_arch *v)
 {
+	struct event *e = &v->exit.interrupted;
 	uint64_t info = vmcs_read(VMCS_IDT_INFO);
 	uint8_t type = INTR_TYPE(info);
 
@@ -227,6 +236,8 @@ static void interrupted_read(struct event *e)
 	e->has_error = info & INTR_HAS_ERROR;
 	e->error = e->has_error ? (uint32_t)vmcs_read(VMCS_IDT_ERROR) : 0;
 	e->len = 0;
+	if (e->valid)
+		v->inject = *e;
 }
 
 static void registers_read(struct vcpu_arch *v)
@@ -250,15 +261,13 @@ static __attribute__((noinline)) bool exited_otherwise(struct vcpu_arch *v, exit
 	if (row->fields & ROW_QUAL)
 		x->qual = vmcs_read(VMCS_QUALIFICATION);
 	if (row->fields & ROW_CUT)
-		interrupted_read(&x->interrupted);
-	if (x->interrupted.valid)
-		v->inject = x->interrupted;
+		interrupted_read(v);
 	if (row->fill)
 		row->fill(v);
 	return exited(v);
 }
 
-/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length. */
+/* The path of every exit: counted in instructions. Most are of instructions that tell no more than their length, or of ports. */
 bool vmx_exited(struct vcpu_arch *v, exited_fn exited)
 {
 	struct exit *x = &v->exit;
@@ -271,10 +280,17 @@ bool vmx_exited(struct vcpu_arch *v, exited_fn exited)
 	x->qual = 0;
 	x->qual2 = 0;
 	x->interrupted.valid = false;
-	if (unlikely((reason & REASON_BASIC) >= REASON_COUNT) || row->fields != ROW_LEN)
+	if (likely((reason & REASON_BASIC) < REASON_COUNT && row->fields == ROW_LEN)) {
+		x->kind = row->kind;
+		x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
+		return exited(v);
+	}
+	if ((reason & REASON_BASIC) != REASON_IO)
 		return exited_otherwise(v, exited);
-	x->kind = row->kind;
+	x->kind = EXIT_IO;
 	x->len = (uint8_t)vmcs_read(VMCS_EXIT_LEN);
+	x->qual = vmcs_read(VMCS_QUALIFICATION);
+	fill_io(v);
 	return exited(v);
 }
 

@@ -15,19 +15,18 @@ static const uint32_t live_msrs[LIVE_COUNT] = {
 	[LIVE_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE,
 };
 
-/* MSRs that are VMCS fields. */
+/* MSRs that are VMCS fields; EFER apart, of which parts follow CR0. */
 static const struct {
 	uint32_t msr;
 	uint32_t field;
 } field_msrs[] = {
 	{MSR_FS_BASE,      VMCS_GUEST_FS_BASE	},
-	{MSR_GS_BASE,      VMCS_GUEST_GS_BASE	},
+	     {MSR_GS_BASE,	   VMCS_GUEST_GS_BASE     },
 	{MSR_SYSENTER_CS,  VMCS_GUEST_SYSENTER_CS },
-	{MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
+	     {MSR_SYSENTER_ESP, VMCS_GUEST_SYSENTER_ESP},
 	{MSR_SYSENTER_EIP, VMCS_GUEST_SYSENTER_EIP},
-	{MSR_PAT,	  VMCS_GUEST_PAT		},
+	     {MSR_PAT,	       VMCS_GUEST_PAT	     },
 	{MSR_DEBUGCTL,     VMCS_GUEST_DEBUGCTL	  },
-	{MSR_EFER,	   VMCS_GUEST_EFER	  }, /* written by efer_set */
 };
 
 void vmx_live_load(const struct vmx_own *own)
@@ -302,6 +301,12 @@ int vmx_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value)
 {
 	bool borrowed;
 
+	if (msr == MSR_EFER) {
+		borrowed = vmx_borrow(v);
+		*value = vmcs_read(VMCS_GUEST_EFER);
+		vmx_release(v, borrowed);
+		return 0;
+	}
 	for (uint32_t i = 0; i < LIVE_COUNT; i++) {
 		if (live_msrs[i] == msr) {
 			*value = live_get(v, i);
