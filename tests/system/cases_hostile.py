@@ -89,6 +89,51 @@ def power_of_another(how):
 
 NO_TCO = {m: "its chip set has no such watchdog" for m in BOCHS}
 
+# ------------------------------------------------------------------------------------- isolated guests
+
+FORM = r"stopped: %s; vCPU 0, RIP \w+, exit \w+, qualification \w+ \w+$"
+NOWHERE = r"guest-physical 0x\w+, where it has no memory"
+FINE, ENDLESS = "exit 0$", ""
+REFUSED = FORM % "the processor refused the entry"
+CODE, TABLES, DELIVERY = FORM % ("code at " + NOWHERE), FORM % ("page tables at " + NOWHERE), FORM % (
+    "event 6 was delivered through " + NOWHERE)
+
+# What becomes of a guest that does each; where TCG lets pass what it should refuse, the next VMRUN does.
+WAYS = {
+    "cr0-nw": {"qemu-svm": REFUSED}, "cr0-paging": {"qemu-svm": REFUSED}, "cr3": {"qemu-svm": REFUSED},
+    "cr4": {}, "efer": {}, "xcr0": {}, "virtualization": {}, "hypercalls": {}, "msrs": {}, "holes": {},
+    "jump": {"": CODE}, "end-of-ram": {"": CODE}, "init-self": {"": CODE},
+    "stack": {"": DELIVERY}, "stack-in-apic": {"": DELIVERY}, "idt": {"": DELIVERY}, "idt-in-apic": {"": DELIVERY},
+    "tables": {"": TABLES}, "tables-in-apic": {"": TABLES}, "tables-below": {"": TABLES},
+    "string-ports": {}, "exits": {}, "wbinvd": {}, "ipis": {}, "timers": {}, "console": {},
+    "spin": {"": ENDLESS}, "halt": {"": ENDLESS}, "pf-loop": {"": ENDLESS}, "rep-for-ever": {"": ENDLESS},
+    "triple": {"": FORM % "triple fault"},
+}
+STEP_MS = 200  # one after the other, so that the log has time for each report
+
+
+def ends_as_expected(run):
+    """Each VM's one last line is as WAYS says; none where it goes on for ever."""
+    for name in re.findall(r"^\[vm (\S+)\]", run.case.config, re.M):
+        if name not in WAYS:
+            continue
+        wanted = WAYS[name].get(run.machine, WAYS[name].get("", FINE))
+        lines = re.findall(r"bulkhead: .*: vm %s: ((?:exit|stopped).*)" % name, run.console)
+        if len(lines) != (wanted != ENDLESS) or (lines and not re.match(wanted, lines[0])):
+            raise Failure("vm %s: %s; expected: %s" % (name, "; ".join(lines) or "goes on", wanted or "goes on"))
+
+
+def isolated(group, *ways, seconds=5, code=bhrun.GUEST_STOPPED, **rest):
+    """A row: one guest for each of @ways, all on a witness's CPU. The witness's end is the machine's."""
+    vms = [section("hostile", "how=%s after=%d" % (way, STEP_MS * i), way, role="isolated", cpus="0", memory="4M")
+           for i, way in enumerate(ways)]
+    last = witness("same", "0", seconds) + "on-exit = poweroff\n"
+    return bare("hostile-" + group, *vms, last, code=code, expect=undisturbed("same"), check=ends_as_expected,
+                append="vmx-if0=on", **rest)
+
+
+UNTRIED = {m: "not tried on Bochs yet" for m in BOCHS}
+
 CASES = [
     bare("messages", service("messages", cpus="0"), witness("same", "0", 5), witness("other", "1", 5), cpus=2,
          machines=QEMU, left_out=ONLY_QEMU, qemu_args=DEVICES, script=watch_messages,
@@ -108,4 +153,12 @@ CASES = [
            qemu_args=("-global", "ICH9-LPC.noreboot=false")),
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),
+    isolated("registers", "cr0-nw", "cr0-paging", "cr3", "cr4", "efer", "xcr0", "virtualization", "hypercalls", "msrs", seconds=12,
+             machines=QEMU, left_out=UNTRIED),
+    isolated("memory", "jump", "end-of-ram", "stack", "stack-in-apic", "idt", "idt-in-apic", "tables", "tables-in-apic",
+             "tables-below", "holes", "init-self", machines=QEMU, left_out=UNTRIED),
+    isolated("floods", "string-ports", "exits", "wbinvd", "ipis", "console", code=bhrun.PASS, seconds=8, machines=QEMU,
+             left_out=UNTRIED),
+    isolated("timers", "timers", code=bhrun.PASS, machines=QEMU, left_out=UNTRIED),
+    isolated("endless", "spin", "halt", "pf-loop", "rep-for-ever", "triple", machines=QEMU, left_out=UNTRIED),
 ]
