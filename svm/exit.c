@@ -38,19 +38,30 @@ static void fill_exception(struct vcpu_arch *v, const struct vmcb *c)
 		x->kind = EXIT_MCE;
 }
 
+static inline void fill_io_plain(struct exit *x, const struct vmcb *c)
+{
+	uint64_t info = c->exit_info1, next = c->exit_info2;
+
+	x->qual = info;
+	x->qual2 = next;
+	x->info.io.port = (uint16_t)(info >> 16);
+	x->info.io.size = (uint8_t)(info >> IOIO_SIZE_SHIFT & 7); /* a bit for each: 1, 2, 4 */
+	x->info.io.in = info & IOIO_IN;
+	x->info.io.string = false;
+	x->info.io.rep = false;
+	x->info.io.addr_size = 0;
+	/* EXITINFO2 is the next RIP, with or without the next-RIP feature (15.10.2) */
+	x->len = (uint8_t)(next - c->rip);
+}
+
 static void fill_io(struct vcpu_arch *v, const struct vmcb *c)
 {
 	struct exit *x = &v->exit;
-	uint64_t info = c->exit_info1;
 
-	x->info.io.port = (uint16_t)(info >> 16);
-	x->info.io.size = (uint8_t)(info >> IOIO_SIZE_SHIFT & 7); /* one bit for each: 1, 2, 4 */
-	x->info.io.in = info & IOIO_IN;
-	x->info.io.string = info & IOIO_STR;
-	x->info.io.rep = info & IOIO_REP;
-	x->info.io.addr_size = (uint8_t)((info >> IOIO_ADDR_SHIFT & 7) * 2); /* likewise: 2, 4, 8 */
-	/* EXITINFO2 is the next RIP, with or without the next-RIP feature (15.10.2) */
-	x->len = (uint8_t)(c->exit_info2 - c->rip);
+	fill_io_plain(x, c);
+	x->info.io.string = c->exit_info1 & IOIO_STR;
+	x->info.io.rep = c->exit_info1 & IOIO_REP;
+	x->info.io.addr_size = (uint8_t)((c->exit_info1 >> IOIO_ADDR_SHIFT & 7) * 2); /* 2, 4, 8 */
 }
 
 static void fill_msr(struct vcpu_arch *v, const struct vmcb *c)
@@ -207,11 +218,10 @@ bool svm_exited(struct vcpu_arch *v, exited_fn exited)
 		x->qual2 = 0;
 		return exited(v);
 	}
-	if (code != VMEXIT_IOIO || own_of(v)->dirty || c->exit_int_info & EVENT_VALID)
+	if (code != VMEXIT_IOIO || own_of(v)->dirty || c->exit_int_info & EVENT_VALID ||
+	    c->exit_info1 & IOIO_STR)
 		return exited_otherwise(v, exited);
 	x->kind = EXIT_IO;
-	x->qual = c->exit_info1;
-	x->qual2 = c->exit_info2;
-	fill_io(v, c);
+	fill_io_plain(x, c);
 	return exited(v);
 }
