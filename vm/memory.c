@@ -56,6 +56,10 @@ INIT int memory_vm_init(struct vm *vm)
 		.ad = false,
 	};
 
+	log_debug("vm %s: nested pages of up to %s", vm->name,
+		  caps.large_1g	  ? "1 GiB"
+		  : caps.large_2m ? "2 MiB"
+				  : "4 KiB");
 	mtrr_read(&mtrr, memory_phys_bits());
 	return nested_init(&vm->nested, virt->nested, &vm->quota, &caps);
 }

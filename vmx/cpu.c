@@ -17,11 +17,10 @@
 #define CPUID_ADDRESS_PHYS    0xff
 
 struct vmx_controls vmx_ctl;
-bool vmx_quirk_if0;
 const uint8_t *vmx_exit_entry = vmx_exit_clear;
 
 static char features[160];
-static bool on[MAX_CPUS];
+static bool on[MAX_CPUS], quirks_known;
 
 static bool has_vmx(void)
 {
@@ -64,9 +63,6 @@ const char *vmx_probe(void)
 		refusal = vmx_controls_derive(&vmx_ctl);
 	if (refusal)
 		return refusal;
-	vmx_quirk_if0 = option_on("vmx-if0") && vmx_ctl.pin & PIN_TIMER;
-	if (!vmx_quirk_if0)
-		vmx_ctl.pin &= ~(uint32_t)PIN_TIMER;
 	if (option_off("mitigations"))
 		vmx_exit_entry = vmx_exit_plain;
 	if (option_off("vpid"))
@@ -76,13 +72,12 @@ const char *vmx_probe(void)
 	limits_set();
 	snprintf_(
 		features, sizeof(features),
-		"VMX, EPT%s, unrestricted guest, virtual NMIs; VPID %s, RDTSCP %s, INVPCID %s, XSAVES %s, APIC virtualization %s%s",
+		"VMX, EPT%s, unrestricted guest, virtual NMIs; VPID %s, RDTSCP %s, INVPCID %s, XSAVES %s, APIC virtualization %s",
 		vmx_ctl.ept_cap & EPT_CAP_AD ? " with A/D" : "",
 		vmx_ctl.proc2 & PROC2_VPID ? "on" : "off",
 		vmx_ctl.proc2 & PROC2_RDTSCP ? "on" : "off",
 		vmx_ctl.proc2 & PROC2_INVPCID ? "on" : "off",
-		vmx_ctl.proc2 & PROC2_XSAVES ? "on" : "off", vmx_ctl.apicv ? "on" : "off",
-		vmx_quirk_if0 ? "; time slices" : "");
+		vmx_ctl.proc2 & PROC2_XSAVES ? "on" : "off", vmx_ctl.apicv ? "on" : "off");
 	return NULL;
 }
 
@@ -135,6 +130,9 @@ const char *vmx_cpu_on(void *host, hpa_t host_pa)
 	if (failed)
 		return "VMXON failed on this processor; another hypervisor may be running.";
 	on[this_cpu()->index] = true;
+	if (!quirks_known)
+		vmx_quirks_find();
+	quirks_known = true;
 	return NULL;
 }
 

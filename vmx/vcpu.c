@@ -9,7 +9,7 @@
 
 #define VPID_LAST     UINT16_MAX
 #define LINK_NONE     UINT64_MAX /* 25.4.2: no VMCS shadowing */
-#define SLICES_PER_MS 4		 /* of vmx_quirk_if0 */
+#define SLICES_PER_MS 1		 /* of vmx_quirk_if0 */
 
 _Static_assert(sizeof(struct vmx_own) <= PAGE_SIZE, "struct vmx_own has one frame");
 

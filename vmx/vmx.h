@@ -25,9 +25,12 @@ extern struct vmx_controls vmx_ctl;
 
 /*
  * Some emulated processors do not exit for a physical interrupt as long as the guest, entered with IF = 0, does not
- * change IF. With this set the preemption timer ends every run after a while (EXIT_SLICE). Set before VMs are built.
+ * change IF. With this set the preemption timer ends every run after a while (EXIT_SLICE). Set by the boot CPU.
  */
 extern bool vmx_quirk_if0;
+
+/* quirk.c: on the boot CPU, in VMX operation, before VMs are built. */
+void vmx_quirks_find(void);
 
 /* MSRs that no VMCS field holds and the hypervisor has no use for: in the registers while the vCPU is loaded. */
 enum live_msr { LIVE_STAR, LIVE_LSTAR, LIVE_CSTAR, LIVE_SFMASK, LIVE_KERNEL_GS_BASE, LIVE_COUNT };
