@@ -64,6 +64,12 @@ static INIT void probe_controls(void)
 	vmcs_write(VMCS_TIMER, PROBE_TICKS >> vmx_ctl.timer_shift);
 }
 
+static INIT bool probe_exited(struct vcpu_arch *v)
+{
+	(void)v;
+	return false; /* once is enough */
+}
+
 /*
  * External-interrupt exiting does not ask for IF (26.2): with an interrupt pending an entry ends before the guest's first
  * instruction. Where the timer is what ends it, the processor has waited for IF.
@@ -81,7 +87,7 @@ static INIT bool interrupts_wait_for_if(void *va, hpa_t pa)
 	vmx_vcpu_load(&v);
 	probe_controls();
 	lapic_ipi(this_cpu()->apic_id, VECTOR_IPI);
-	vmx_run(&v);
+	vmx_run(&v, probe_exited);
 	vmx_vcpu_put(&v);
 	irq_take_pending();
 	if (v.exit.kind != EXIT_INTR && v.exit.kind != EXIT_SLICE)
