@@ -841,6 +841,68 @@ static void *storm(void *arg)
 	return NULL;
 }
 
+/* The processor's part in these is played by writing to the page. */
+static void test_page(void **state)
+{
+	static uint32_t page[1024];
+	struct vlapic *v = &apic[0];
+	struct vlapic_config cfg = {.bsp = true, .x2apic = true, .phys_bits = 40, .page = page};
+
+	(void)state;
+	vlapic_init(v, &cfg, &fake_host, NULL);
+	enable(v);
+	wr(v, REG_TPR, 0x20);
+	assert_true(vlapic_accept(v, 0x51, false));
+	vlapic_ack(v, 0x51);
+	assert_true(vlapic_accept(v, 0x63, false));
+	assert_false(v->virtual);
+	assert_int_equal(vlapic_set_base(v, v->base | IA32_APIC_BASE_EXTD), 0);
+	assert_true(v->virtual && fake.virtual);
+	assert_int_equal(page[REG_TPR * 4], 0x20);
+	assert_int_equal(page[REG_PPR * 4], 0x50);
+	assert_int_equal(page[(REG_ISR + 2) * 4], 1u << 0x11);
+	assert_int_equal(page[(REG_IRR + 3) * 4], 0);
+	assert_int_equal(vlapic_page_status(v), 0x5100);
+
+	assert_int_equal(vlapic_pending(v), 0x63);
+	assert_int_equal(vlapic_post(v), 0x63);
+	assert_int_equal(page[(REG_IRR + 3) * 4], 1u << 3);
+	assert_int_equal(v->irr_sum, 0);
+	assert_int_equal(vlapic_pending(v), 0x63);
+	assert_int_equal(vlapic_page_status(v), 0x5163);
+	page[REG_PPR * 4] = 0x60;
+	assert_int_equal(vlapic_pending(v), -1);
+
+	/* A level-triggered one: its EOI is told, an edge's is not. */
+	assert_true(vlapic_accept(v, 0x72, true));
+	assert_int_equal(vlapic_post(v), 0x72);
+	assert_int_equal(page[(REG_TMR + 3) * 4], 1u << 0x12);
+	vlapic_eoi_seen(v, 0x63);
+	assert_int_equal(fake.eois, 0);
+	vlapic_eoi_seen(v, 0x72);
+	assert_int_equal(fake.eois, 1);
+	assert_int_equal(fake.eoi_vector, 0x72);
+
+	/* INIT: the mode stays, what was there goes. */
+	vlapic_init_signal(v);
+	assert_true(v->virtual);
+	assert_int_equal(vlapic_page_status(v), 0);
+	assert_int_equal(page[REG_TPR * 4], 0);
+	assert_int_equal(page[REG_SVR * 4], SVR_VECTOR);
+
+	page[REG_TPR * 4] = 0x40;
+	page[(REG_IRR + 2) * 4] = 1u << 7;
+	page[(REG_ISR + 4) * 4] = 1u << 1;
+	vlapic_page_give_back(v);
+	assert_false(v->virtual || fake.virtual);
+	assert_int_equal(v->tpr, 0x40);
+	assert_int_equal(v->ppr, 0x80);
+	assert_int_equal(vlapic_requested(v), 0x47);
+	assert_int_equal(vlapic_in_service(v), 0x81);
+
+	assert_false(vlapic_page_written(v, REG_SELF_IPI << 4));
+}
+
 static void test_storm(void **state)
 {
 	pthread_t thread[STORM_THREADS];
@@ -907,6 +969,7 @@ int main(void)
 		T(test_lint_level),
 		T(test_local_sources),
 		T(test_firmware),
+		T(test_page),
 		T(test_storm),
 	};
 

@@ -25,6 +25,7 @@ struct fake {
 	uint32_t signals, signal_vcpu;
 	uint8_t signal_page;
 	uint32_t eois;
+	bool virtual; /* what apic_virtual said last */
 	uint8_t eoi_vector;
 	uint32_t pin_changes, pin_changed;
 	uint32_t pin_eois, pin_ended;
@@ -111,6 +112,13 @@ static void fake_eoi_broadcast(void *vm, uint8_t vector)
 	fake.eoi_vector = vector;
 }
 
+static void fake_apic_virtual(void *vm, uint32_t vcpu, bool on)
+{
+	(void)vm;
+	(void)vcpu;
+	fake.virtual = on;
+}
+
 static void fake_pin_changed(void *vm, uint32_t ioapic, uint32_t pin)
 {
 	(void)vm;
@@ -177,6 +185,7 @@ static struct vdev_host fake_host = {
 	.kick = fake_kick,
 	.init_sipi = fake_init_sipi,
 	.eoi_broadcast = fake_eoi_broadcast,
+	.apic_virtual = fake_apic_virtual,
 	.pin_changed = fake_pin_changed,
 	.pin_eoi = fake_pin_eoi,
 	.pic_output = fake_pic_output,
