@@ -3,11 +3,12 @@
 
 import re
 
-from cases_bare import BEDS, bare, cpus, tried, vm
+from cases_bare import BEDS, bare, service, tried, vm
 from harness import Failure
 
 VMX, SVM = "bochs-vmx", "bochs-svm"
 ROUNDS = 1000
+TSC = 25000000  # of Bochs, a second
 
 
 def alone(machine, why):
@@ -41,16 +42,36 @@ def cost(kind, least, most):
     return check
 
 
+# A VPID saves translations, not exits.
+SAME = counts(CPUID=(100, 120), HLT=(1, 1))
+
+
 def line(text):
     return r"bulkhead: \[.*" + text
 
 
 ONLY_VMX = "Bulkhead uses APIC virtualization, and VPIDs, on VMX only"
+NO_QUIRK = "only this processor has the quirk; spin runs there"
 ONLY_RYZEN = "of the emulated processors only this one saves the next RIP"
 
 
 def apic(name, words, **rest):
     return tried("apic", name, append=("debug=on " + words).strip(), **rest)
+
+
+def ends(*order):
+    """Demands that the VMs end in this order."""
+    def check(run):
+        ended = re.findall(r"vm (\S+): exit 0", run.console)
+        if ended != list(order):
+            raise Failure("the VMs ended in this order: " + ", ".join(ended))
+    return check
+
+
+def spins(name, expect, words="", check=ends("hello", "spin"), **rest):
+    """A row: one VM spins with interrupts off for a second, another wants the same CPU meanwhile."""
+    return bare(name, vm("spin", "ticks=%d" % TSC), vm("hello"), append=("debug=on " + words).strip(), check=check,
+                expect=expect, **rest)
 
 
 CASES = [
@@ -59,4 +80,18 @@ CASES = [
          check=counts(MSR=(1, ROUNDS // 4), EOI=(2, 2), APIC=(1, 1)), **alone(VMX, ONLY_VMX)),
     apic("apicv-off", "apicv=off", expect=(line("VMX.*APIC virtualization off"),),
          check=counts(MSR=(4 * ROUNDS, 6 * ROUNDS), EOI=(0, 0), APIC=(0, 0)), **alone(VMX, ONLY_VMX)),
+    spins("spin", (), machines=BEDS[:2], left_out={VMX: "quirk-if0 runs there"},
+          expected_failure={SVM: "Bochs' SVM has the quirk too, and no timer to end the run with"}),
+    spins("quirk-if0", (line("quirk vmx-if0: "), line("vCPU 0: \\d+ exits slice")), **alone(VMX, NO_QUIRK)),
+    spins("quirk-if0-off", (), "vmx-if0=off", ends("spin", "hello"), forbid=("quirk vmx-if0",), **alone(VMX, NO_QUIRK)),
+    apic("vpid-on", "", expect=(line("VMX.*VPID on"),), check=SAME, **alone(VMX, ONLY_VMX)),
+    apic("vpid-off", "vpid=off", expect=(line("VMX.*VPID off"),), check=SAME, **alone(VMX, ONLY_VMX)),
+    bare("largepages-on", vm("hello"), append="debug=on", expect=(line("nested pages of up to (2 MiB|1 GiB)"),)),
+    bare("largepages-off", vm("hello"), append="debug=on largepages=off", expect=(line("nested pages of up to 4 KiB"),)),
+    tried("apic", "nrips-on", append="debug=on", expect=(line("SVM.*next-RIP on"),), check=cost("CPUID", 1, 120),
+          **alone(SVM, ONLY_RYZEN)),
+    tried("apic", "nrips-off", append="debug=on nrips=off", expect=(line("SVM.*next-RIP off"),),
+          check=cost("CPUID", 150, 1000), **alone(SVM, ONLY_RYZEN)),
+    bare("maxcpus", service("cpus", "count=1"), cpus=2, append="maxcpus=1",
+         expect=(line("1 of 2 CPUs run"), r"^cpus: 1 of 1 run, 1 wanted, 0 wrong")),
 ]
