@@ -355,7 +355,8 @@ def loaded(tables, cpu):
 def host_state(tables, cpu):
     """CR0, CR3, CR4 and EFER that CPU @cpu goes back to at its guest's next exit; None before its first entry."""
     data = cpu_page(tables, cpu)
-    area = tables.memory(struct.unpack_from("<Q", data, CPU_HOST_PA)[0], PAGE)
+    # the frame behind the host's VMCB is the save area (svm/cpu.c)
+    area = tables.memory(struct.unpack_from("<Q", data, CPU_HOST_PA)[0] + PAGE, PAGE)
     cr3, = struct.unpack_from("<Q", area, SAVED_CR3)
     if not cr3:
         return None
