@@ -262,17 +262,58 @@ static NORETURN __attribute__((noinline)) void boot_go(void)
 	cpu_run();
 }
 
-static INIT void vms_build(void)
+/* Is boot module @name needed when some VM is restarted? */
+static INIT bool module_is_kept(const char *name)
+{
+	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
+		const struct config_vm *c = &boot_config.vms[i];
+		bool uses = !strcmp(c->kernel.name, name) || !strcmp(c->initrd.name, name);
+
+		for (uint32_t k = 0; k < c->module_count; k++)
+			uses |= !strcmp(c->modules[k].name, name);
+		if (uses && config_vm_restarts(c))
+			return true;
+	}
+	return false;
+}
+
+/* What stays the hypervisor's, and what is given away when the loaders are done. */
+static struct range_list {
+	struct mem_range range[BOOT_MODULES + 2];
+	uint32_t count;
+} kept INITBSS, temporary INITBSS;
+
+/* Neighbours are joined. */
+static INIT void range_add(struct range_list *l, uint64_t base, uint64_t size, uint32_t type)
+{
+	struct mem_range *last = &l->range[l->count - 1];
+
+	if (l->count && last->base.v + last->size == base)
+		last->size += size;
+	else
+		l->range[l->count++] = (struct mem_range){HPA(base), size, type};
+}
+
+static INIT void memory_share(void)
 {
 	uint64_t keep = (uint64_t)(image_data_end - image_start);
-	const struct mem_range kept[] = {
-		{boot_image,  keep,			   MEM_RESERVED},
-		{pool_base(), pool_total() * PAGE_SIZE, MEM_RESERVED},
-	};
-	const struct mem_range temporary[] = {
-		{boot_store.base,	  boot_store.size,	   MEM_RAM},
-		{HPA(boot_image.v + keep), boot_image_size() - keep, MEM_RAM},
-	};
+
+	range_add(&kept, boot_image.v, keep, MEM_RESERVED);
+	range_add(&kept, pool_base().v, pool_total() * PAGE_SIZE, MEM_RESERVED);
+	range_add(&temporary, boot_image.v + keep, boot_image_size() - keep, MEM_RAM);
+	for (uint32_t i = 0; i < boot_info.module_count; i++) {
+		const struct boot_module *m = &boot_info.modules[i];
+		uint64_t size = ALIGN_UP(m->size, PAGE_SIZE);
+
+		if (module_is_kept(m->name))
+			range_add(&kept, m->start.v, size, MEM_RESERVED);
+		else
+			range_add(&temporary, m->start.v, size, MEM_RAM);
+	}
+}
+
+static INIT void vms_build(void)
+{
 	const struct build_input in = {
 		.config = &boot_config,
 		.acpi = &boot_acpi,
@@ -281,13 +322,14 @@ static INIT void vms_build(void)
 		.screen = screen_found(),
 		.module = module_of,
 		.module_words = module_words,
-		.kept = kept,
-		.kept_count = ARRAY_SIZE(kept),
-		.temporary = temporary,
-		.temporary_count = ARRAY_SIZE(temporary),
+		.kept = kept.range,
+		.kept_count = kept.count,
+		.temporary = temporary.range,
+		.temporary_count = temporary.count,
 		.rsdp = GPA(boot_rsdp.v), /* the service guest has RAM where the machine has it */
 	};
 
+	memory_share();
 	if (build_vms(&in) <= 0)
 		boot_refuse("no VM can start; correct what is named above.");
 	smp_settle();

@@ -93,3 +93,31 @@ struct sched_entity *sched_pick(void)
 	s->slice_over = false;
 	return e;
 }
+
+void work_start(struct sched_entity *e)
+{
+	atomic_store_bool(&e->wanted, true);
+	sched_wake(e);
+}
+
+static bool work_wanted(struct sched_entity *e)
+{
+	return atomic_load_bool(&e->wanted);
+}
+
+void work_run(struct sched_entity *e)
+{
+	uint64_t begin = tsc_read();
+	bool more;
+
+	do {
+		/* Cleared before the step looks: what is asked for meanwhile makes another one. */
+		atomic_store_bool(&e->wanted, false);
+		more = e->step(e);
+		if (more)
+			atomic_store_bool(&e->wanted, true);
+		irq_take_pending();
+	} while (more && !atomic_load_relaxed_u64(&this_cpu()->requests));
+	e->ticks += tsc_read() - begin;
+	sched_block(e, work_wanted);
+}

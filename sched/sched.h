@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who runs next on a CPU: for now a round-robin over the vCPUs that can run. Knows only the entity below. */
+/* Who runs next on a CPU: for now a round-robin over the vCPUs and work items that can run. Knows only the entity below. */
 
 #ifndef SCHED_SCHED_H
 #define SCHED_SCHED_H
@@ -10,11 +10,18 @@
 
 struct cpu;
 
-/* Embedded in each vCPU. Bound to one CPU; changed under that CPU's queue lock only. */
+/* Embedded in each vCPU and each work item. Bound to one CPU; changed under that CPU's queue lock only. */
 struct sched_entity {
 	struct list node;
 	struct cpu *cpu;
 	bool queued;
+	/*
+	 * A work item (NULL: a vCPU) does a long job in steps of at most 3,000 instructions, in turn with the vCPUs of
+	 * its CPU. A step says whether there is more to do; if not, it is called again after the next work_start.
+	 */
+	bool (*step)(struct sched_entity *e);
+	bool wanted;	/* of a work item: atomic */
+	uint64_t ticks; /* that its steps took */
 };
 
 struct sched {
@@ -41,6 +48,11 @@ void sched_wake(struct sched_entity *e);
  * it back) says that there is something to do. True if it is out.
  */
 bool sched_block(struct sched_entity *e, bool (*pending)(struct sched_entity *e));
+
+/* Have @e's steps run on e->cpu, which may change only while it has nothing to do. Any CPU. */
+void work_start(struct sched_entity *e);
+/* Run steps of @e, which sched_pick has just returned, until it is done or this CPU is wanted for something else. */
+void work_run(struct sched_entity *e);
 
 /* Whom this CPU runs next, or NULL. Arms the slice timer only where more than one wants to run. */
 struct sched_entity *sched_pick(void);

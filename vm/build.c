@@ -18,6 +18,7 @@
 #include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/power.h"
+#include "vm/restart.h"
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
@@ -225,17 +226,22 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 						  .cmdline = in->module_words(c->modules[i].name)};
 	}
 	memory_load_target(vm, in, &target);
-	if (!vm->service)
+	if (!e && config_vm_restarts(c))
+		e = restart_record(vm, &target);
+	if (!e && !vm->service)
 		r.rsdp = board_tables(vm, &target);
 	if (!e)
 		e = load_guest(&r, &result, err, sizeof(err));
 	if (e) {
-		log_error("vm %s: not started: %s", vm->name, err[0] ? err : "a module is missing");
+		log_error("vm %s: not started: %s", vm->name,
+			  err[0] ? err : "a module is missing, or frames for its restart");
 		return e;
 	}
 	memcpy(vm->vcpu[0]->arch.gpr, result.gpr, sizeof(result.gpr));
 	virt->set_state(&vm->vcpu[0]->arch, &result.state);
 	vcpu_state_set(vm->vcpu[0], VCPU_RUNNABLE);
+	if (restart_possible(vm))
+		restart_keep(vm, &result);
 	log_info("vm %s: %s, %u vCPU(s), entry %#lx", vm->name, result.form, vm->vcpu_count,
 		 result.state.rip);
 	return 0;

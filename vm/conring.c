@@ -77,10 +77,3 @@ uint64_t conring_lost(struct conring *r)
 	r->lost = 0;
 	return n;
 }
-
-bool conring_peek(const struct conring *r, uint64_t *pos, char *out, uint32_t size)
-{
-	if (r->head - *pos > CONRING_SIZE)
-		*pos = r->head - CONRING_SIZE;
-	return line_copy(r, pos, out, size) || out[0];
-}

@@ -38,7 +38,4 @@ bool conring_line(struct conring *r, char *out, uint32_t size, bool unended);
 /* How many bytes were lost since it was asked last. */
 uint64_t conring_lost(struct conring *r);
 
-/* Copy what is kept from position *@pos on, taken or not, as conring_line does; moves *@pos. False: no more. */
-bool conring_peek(const struct conring *r, uint64_t *pos, char *out, uint32_t size);
-
 #endif

@@ -21,7 +21,7 @@
 #define TURN_LINE  160	 /* the others get a line of so many */
 #define FLUSH_MAX  16384 /* bytes written when the machine goes down */
 
-#define FOCUS_PROMPT VMS_MAX /* else the VM's number */
+#define FOCUS_NONE VMS_MAX /* else the VM's number */
 
 /* What is typed faster than the focused VM takes it waits here, then in the port. */
 #define HELD_MAX	 64
@@ -36,7 +36,7 @@ static bool tx_busy;	/* the transmitter will interrupt when it is empty */
 static bool tx_stalled; /* a byte of the owner was turned away (atomic) */
 static bool rx_wanted;	/* the focused receiver was full, and has room again (atomic) */
 static uint32_t lines_lost;
-static uint32_t focus = FOCUS_PROMPT;
+static uint32_t focus = FOCUS_NONE;
 static uint32_t turn_next;
 static struct vm *owner;
 static struct irq_source irq;
@@ -48,11 +48,6 @@ static bool several; /* there is more than one console: CONSOLE_KEY means someth
 static struct timer tx_timer;
 static bool tx_waits; /* the timer is armed, or about to be */
 
-static struct conring *prompt_ring;
-static void (*prompt_key)(uint8_t byte);
-static void (*prompt_room)(void);
-static bool prompt_waits; /* atomic */
-
 static struct lock rx_lock; /* one CPU at a time feeds what was typed; before any other lock here */
 static uint8_t held[HELD_MAX];
 static uint32_t held_count;
@@ -61,14 +56,7 @@ static struct timer rx_timer;
 
 static struct conring *ring_of(uint32_t who)
 {
-	if (who == FOCUS_PROMPT)
-		return prompt_ring;
-	return vms[who] && vms[who]->con.bytes ? &vms[who]->con : NULL;
-}
-
-static const char *name_of(uint32_t who)
-{
-	return who == FOCUS_PROMPT ? "prompt" : vms[who]->name;
+	return who < VMS_MAX && vms[who] && vms[who]->con.bytes ? &vms[who]->con : NULL;
 }
 
 static bool port_alive(void)
@@ -133,12 +121,12 @@ static bool turn_of(uint32_t who, bool unended)
 		return false;
 	lost = conring_lost(r);
 	if (lost)
-		ring_line("%s| [%lu bytes lost]", name_of(who), lost);
+		ring_line("%s| [%lu bytes lost]", vms[who]->name, lost);
 	if (who == focus)
 		return turn_raw(r) || lost;
 	if (!conring_line(r, text, sizeof(text), unended))
 		return lost;
-	ring_line("%s| %s", name_of(who), text);
+	ring_line("%s| %s", vms[who]->name, text);
 	return true;
 }
 
@@ -149,10 +137,10 @@ static bool turn(void)
 		ring_line("bulkhead: [%u lines of the log lost]", lines_lost);
 		lines_lost = 0;
 	}
-	for (uint32_t i = 0; i <= FOCUS_PROMPT; i++) {
+	for (uint32_t i = 0; i < VMS_MAX; i++) {
 		uint32_t who = turn_next;
 
-		turn_next = turn_next == FOCUS_PROMPT ? 0 : turn_next + 1;
+		turn_next = (turn_next + 1) % VMS_MAX;
 		if (turn_of(who, false))
 			return true;
 	}
@@ -326,40 +314,6 @@ void console_settle(struct vm *vm)
 	lock_release(&lock);
 }
 
-bool console_peek(struct vm *vm, uint64_t *pos, char *out, uint32_t size)
-{
-	bool some;
-
-	lock_acquire(&lock);
-	some = vm->con.bytes && conring_peek(&vm->con, pos, out, size);
-	lock_release(&lock);
-	return some;
-}
-
-void console_prompt_print(const char *text)
-{
-	bool arm = false;
-
-	lock_acquire(&lock);
-	while (*text)
-		arm |= console_put(prompt_ring, FOCUS_PROMPT, (uint8_t)*text++);
-	lock_release(&lock);
-	if (arm)
-		tx_timer_arm();
-}
-
-uint32_t console_prompt_room(void)
-{
-	uint32_t room;
-
-	lock_acquire(&lock);
-	room = CONRING_SIZE - conring_waiting(prompt_ring);
-	if (room < CONRING_SIZE / 2)
-		atomic_store_bool(&prompt_waits, true);
-	lock_release(&lock);
-	return room;
-}
-
 /* --- the focus --- */
 
 static void focus_to(uint32_t who)
@@ -367,26 +321,24 @@ static void focus_to(uint32_t who)
 	lock_acquire(&lock);
 	line_begin();
 	if (RING_SIZE - used > TURN_LINE)
-		ring_line("[console of %s; %s n: the next]", name_of(who), CONSOLE_KEY_NAME);
+		ring_line("[console of %s; %s n: the next]", vms[who]->name, CONSOLE_KEY_NAME);
 	__atomic_store_n(&focus, who, __ATOMIC_RELAXED);
 	if (port_alive() && !tx_busy)
 		tx_start();
 	lock_release(&lock);
 }
 
-void console_focus(struct vm *vm)
-{
-	focus_to(vm ? vm->id : FOCUS_PROMPT);
-}
-
 static uint32_t focus_next(void)
 {
-	uint32_t who = focus;
+	uint32_t from = focus == FOCUS_NONE ? VMS_MAX - 1 : focus;
 
-	do
-		who = who == FOCUS_PROMPT ? 0 : who + 1;
-	while (who != focus && !(who == FOCUS_PROMPT ? prompt_key != NULL : ring_of(who) != NULL));
-	return who;
+	for (uint32_t i = 1; i <= VMS_MAX; i++) {
+		uint32_t who = (from + i) % VMS_MAX;
+
+		if (ring_of(who))
+			return who;
+	}
+	return focus;
 }
 
 /* --- input; rx_lock held --- */
@@ -397,11 +349,8 @@ static bool rx_give(uint8_t byte)
 	struct vm *vm;
 	bool room;
 
-	if (focus == FOCUS_PROMPT) {
-		if (prompt_key)
-			prompt_key(byte);
+	if (focus == FOCUS_NONE)
 		return true;
-	}
 	vm = vms[focus];
 	if (atomic_load_bool(&vm->ended))
 		return true;
@@ -427,8 +376,6 @@ static void rx_command(uint8_t byte)
 		rx_hold(byte);
 	else if (byte == 'n')
 		who = focus_next();
-	else if (byte == 'p' && prompt_key)
-		who = FOCUS_PROMPT;
 	else if (byte == 's' && owner)
 		who = owner->id;
 	if (who == focus)
@@ -513,13 +460,6 @@ static void tx_resume(void)
 {
 	bool room;
 
-	if (atomic_load_bool(&prompt_waits)) {
-		lock_acquire(&lock);
-		room = conring_waiting(prompt_ring) < CONRING_SIZE / 4;
-		lock_release(&lock);
-		if (room && atomic_xchg_bool(&prompt_waits, false))
-			prompt_room();
-	}
 	if (!owner || !atomic_load_bool(&tx_stalled))
 		return;
 	lock_acquire(&lock);
@@ -631,18 +571,12 @@ INIT int console_vm_init(struct vm *vm, bool is_owner)
 	return port_add(vm, COM1_PORT, COM1_PORT + VUART_PORTS - 1, uart_port, vm);
 }
 
-INIT void console_prompt_init(struct conring *out, void (*key)(uint8_t byte), void (*room)(void))
-{
-	prompt_ring = out;
-	prompt_room = room;
-	prompt_key = key;
-}
-
 INIT void console_banner(void)
 {
-	several = port_alive() && !polled && (vm_count > 1 || prompt_key);
+	several = port_alive() && !polled && vm_count > 1;
 	if (!several)
 		return;
-	log_info("console: %s then n moves the focus to the next console%s, %s twice sends it on",
-		 CONSOLE_KEY_NAME, prompt_key ? ", p to the prompt" : "", CONSOLE_KEY_NAME);
+	log_info(
+		"console: %s n moves the focus to the next VM, %s s to the service guest, %s twice sends it on",
+		CONSOLE_KEY_NAME, CONSOLE_KEY_NAME, CONSOLE_KEY_NAME);
 }

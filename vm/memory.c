@@ -191,6 +191,16 @@ static INIT int extent_map(struct vm *vm, const struct mem_range *e, uint64_t *g
 	return 0;
 }
 
+int memory_scrub(struct vm *vm, uint64_t at)
+{
+	void *page = guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
+
+	if (!page)
+		return -EFAULT;
+	memset(page, 0, PAGE_SIZE);
+	return 0;
+}
+
 static INIT int isolated_fill(struct vm *vm)
 {
 	uint64_t gpa = 0;
@@ -202,14 +212,8 @@ static INIT int isolated_fill(struct vm *vm)
 			  vm->extents[i].base.v + vm->extents[i].size);
 		err = extent_map(vm, &vm->extents[i], &gpa);
 	}
-	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE) {
-		void *page =
-			guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
-
-		if (!page)
-			return -EFAULT;
-		memset(page, 0, PAGE_SIZE);
-	}
+	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE)
+		err = memory_scrub(vm, at);
 	return err;
 }
 

@@ -19,6 +19,9 @@ int memory_vm_init(struct vm *vm);
  */
 int memory_vm_fill(struct vm *vm, const struct build_input *in);
 
+/* Zero the page at offset @at of the RAM of an isolated VM. 0 or -EFAULT. */
+int memory_scrub(struct vm *vm, uint64_t at);
+
 /* Loader callbacks over @vm's memory, and the map that the guest is told; valid until the next call. Boot. */
 void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target);
 

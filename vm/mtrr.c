@@ -73,7 +73,7 @@ int mtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-INIT void mtrr_vm_init(struct vm *vm)
+void mtrr_vm_init(struct vm *vm)
 {
 	uint64_t value;
 

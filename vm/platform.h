@@ -24,7 +24,7 @@ bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64
 
 /* MTRRs: the service guest finds the machine's and may write them; nothing follows from it. 0, -EINVAL: #GP. */
 int mtrr_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
-void mtrr_vm_init(struct vm *vm); /* boot */
+void mtrr_vm_init(struct vm *vm); /* at boot and restart */
 int mtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
 /* Bus mastering and messages off in all functions: before a restart or the end. */

@@ -181,7 +181,8 @@ void power_request_off(struct vcpu *v, const char *how)
 	struct vm *vm = v->vm;
 
 	console_settle(vm);
-	log_info("vm %s: power-off by %s", vm->name, how);
+	if (vm->restarts < VM_LOUD_LIVES)
+		log_info("vm %s: power-off by %s", vm->name, how);
 	if (vm->may_power) {
 		log_info("vm %s: exit 0", vm->name);
 		vm_stats_log(vm);
@@ -195,7 +196,8 @@ void power_request_reset(struct vcpu *v, const char *how)
 	struct vm *vm = v->vm;
 
 	console_settle(vm);
-	log_info("vm %s: reset by %s", vm->name, how);
+	if (vm->restarts < VM_LOUD_LIVES)
+		log_info("vm %s: reset by %s", vm->name, how);
 	if (vm->may_power) {
 		log_info("vm %s: exit 0", vm->name);
 		machine_reboot();

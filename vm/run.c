@@ -84,7 +84,7 @@ static bool exit_timed(struct vcpu_arch *a)
 	return again;
 }
 
-/* Nothing to run: the time until the next entry is the vCPU's sleep. */
+/* No vCPU runs: the time until the next entry is the vCPU's sleep. */
 static void vcpu_idle(struct cpu *cpu)
 {
 	struct vcpu *v = cpu->loaded ? vcpu_of(cpu->loaded) : NULL;
@@ -141,6 +141,11 @@ void cpu_run(void)
 		if (!e) {
 			vcpu_idle(cpu);
 			cpu_sleep();
+			continue;
+		}
+		if (unlikely(e->step != NULL)) {
+			vcpu_idle(cpu);
+			work_run(e);
 			continue;
 		}
 		v = container_of(e, struct vcpu, entity);

@@ -9,7 +9,10 @@
 #include "vm/board.h"
 #include "vm/console.h"
 #include "vm/power.h"
+#include "vm/restart.h"
 #include "vm/vm.h"
+
+#define SAY_AGAIN_MS 100
 
 struct vm *vms[VMS_MAX];
 uint32_t vm_count;
@@ -28,16 +31,36 @@ static void report_line(void *arg, const char *fmt, ...)
 	log_error("  %s", text);
 }
 
-/* True for the caller that ends it; all its vCPUs will stop before their next entry. */
-static bool vm_end(struct vm *vm)
+/* Of a VM that ends again and again, the first ends are in the log, then one every now and then. */
+static bool may_say(struct vm *vm)
+{
+	uint64_t now = tsc_read();
+
+	if (vm->restarts >= VM_LOUD_LIVES && now - vm->said < SAY_AGAIN_MS * tsc_khz)
+		return false;
+	vm->said = now;
+	return true;
+}
+
+/* All its vCPUs will stop before their next entry; the last one begins the restart. */
+static bool vm_end(struct vm *vm, bool again)
 {
 	if (atomic_xchg_bool(&vm->ended, true))
 		return false;
+	vm->again = again && restart_possible(vm);
+	vm->loud = !vm->again || may_say(vm);
+	atomic_store_u32(&vm->busy, vm->vcpu_count);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vcpu_raise(vm->vcpu[i], EV_STOP);
 	vpit_stop(&vm->pit);
 	board_stop(vm);
 	return true;
+}
+
+void vm_vcpu_stopped(struct vm *vm)
+{
+	if (atomic_add_u32(&vm->busy, ~0U) == 1 && vm->again)
+		restart_begin(vm);
 }
 
 void vm_stats_log(const struct vm *vm)
@@ -62,8 +85,11 @@ void vm_not_started(struct vm *vm)
 
 static void vm_ended(struct vm *vm, bool by_itself)
 {
-	uint32_t ended = atomic_add_u32(&ended_count, 1) + 1;
+	uint32_t ended;
 
+	if (vm->again)
+		return;
+	ended = atomic_add_u32(&ended_count, 1) + 1;
 	vm_stats_log(vm);
 	if (ended == vm_count)
 		log_info("all VMs have ended");
@@ -73,29 +99,39 @@ static void vm_ended(struct vm *vm, bool by_itself)
 		machine_end();
 }
 
+void vm_given_up(struct vm *vm, int error)
+{
+	log_error("vm %s: cannot be restarted (%d)", vm->name, error);
+	vm->again = false;
+	vm_ended(vm, false);
+}
+
 void vm_exit(struct vm *vm, uint32_t value)
 {
-	if (!vm_end(vm))
+	if (!vm_end(vm, vm->on_exit == VM_EXIT_RESTART))
 		return;
-	console_settle(vm);
-	log_info("vm %s: exit %u", vm->name, value);
+	if (vm->loud) {
+		console_settle(vm);
+		log_info("vm %s: exit %u", vm->name, value);
+	}
 	vm_ended(vm, true);
 }
 
 void vm_stop(struct vcpu *v, const char *fmt, ...)
 {
+	struct vm *vm = v->vm;
 	char text[160];
 	va_list ap;
 
-	if (!vm_end(v->vm))
+	if (!vm_end(vm, vm->on_fault == FAULT_RESTART) || !vm->loud)
 		return;
 	va_start(ap, fmt);
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	console_settle(v->vm);
+	console_settle(vm);
 	log_error("vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx",
-		  v->vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
+		  vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
 		  v->arch.exit.qual2);
 	virt->dump(&v->arch, report_line, NULL);
-	vm_ended(v->vm, false);
+	vm_ended(vm, false);
 }

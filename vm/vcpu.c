@@ -11,6 +11,7 @@
 #include "vm/gmem.h"
 #include "vm/irq.h"
 #include "vm/power.h"
+#include "vm/restart.h"
 #include "vm/vm.h"
 
 #define PAT_RESET	 0x0007040600070406ULL
@@ -187,11 +188,11 @@ bool vcpu_wakeable(struct vcpu *v)
 	uint64_t events = atomic_load_u64(&v->events);
 
 	if (v->state == VCPU_STOPPED)
-		return false;
+		return events & EV_RESET;
 	if (events & (EV_STOP | EV_INIT))
 		return true;
 	if (v->state == VCPU_WAIT_SIPI)
-		return events & EV_SIPI;
+		return events & (EV_SIPI | EV_START);
 	if (events & EV_NMI)
 		return true;
 	if (v->state == VCPU_HALTED && !(v->arch.rflags & RFLAGS_IF))
@@ -304,13 +305,27 @@ static void single_step(struct vcpu *v)
 	vcpu_exception(v, EXC_DB, false, 0);
 }
 
-/* INIT, SIPI, stop: rare, and they may change v->state. */
+/* INIT, SIPI, stop, restart: rare, and they may change v->state. */
 static void events_life(struct vcpu *v, uint64_t events)
 {
 	if (events & EV_STOP) {
+		atomic_and_u64(&v->events, ~EV_STOP);
+		if (v->state == VCPU_STOPPED)
+			return;
 		vcpu_state_set(v, VCPU_STOPPED);
 		vlapic_stop(&v->lapic);
+		vm_vcpu_stopped(v->vm);
 		return;
+	}
+	if (v->state == VCPU_STOPPED) {
+		atomic_and_u64(&v->events, ~(events & ~EV_IDLE));
+		if (events & EV_RESET)
+			restart_vcpu(v);
+		return;
+	}
+	if (events & EV_START) {
+		atomic_and_u64(&v->events, ~EV_START);
+		vcpu_state_set(v, VCPU_RUNNABLE);
 	}
 	if (events & EV_INIT) {
 		atomic_and_u64(&v->events, ~EV_INIT);
@@ -332,7 +347,7 @@ bool vcpu_events(struct vcpu *v)
 {
 	uint64_t events = atomic_load_u64(&v->events);
 
-	if (unlikely(events & (EV_STOP | EV_INIT | EV_SIPI)))
+	if (unlikely(events & (EV_STOP | EV_RESET | EV_START | EV_INIT | EV_SIPI)))
 		events_life(v, events);
 	if (v->state == VCPU_HALTED && vcpu_wakeable(v))
 		vcpu_state_set(v, VCPU_RUNNABLE);

@@ -24,6 +24,7 @@
 #include "vm/conring.h"
 #include "vm/decode.h"
 
+#define VM_LOUD_LIVES	  8
 #define VM_VCPUS	  CONFIG_VCPUS
 #define VM_PORTS	  40 /* port ranges of one VM */
 #define PORT_HINTS	  64
@@ -36,6 +37,7 @@
 
 struct vm;
 struct vcpu;
+struct vm_image;
 
 /* A port handler: @in: put what is read in *@value, else it is what is written. Never fails: no device, all ones. */
 typedef void (*port_fn)(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
@@ -61,17 +63,19 @@ enum vcpu_state {
 	VCPU_RUNNABLE,
 	VCPU_HALTED,	/* HLT: until an interrupt, NMI, INIT */
 	VCPU_WAIT_SIPI, /* after INIT, or never started */
-	VCPU_STOPPED,	/* for good; the VM may be restarted */
+	VCPU_STOPPED,	/* until a restart */
 };
 
 /* Events for a vCPU, set atomically by anybody, looked at before each entry. */
-#define EV_IRQ	BIT(0) /* its interrupt controllers may have something */
-#define EV_NMI	BIT(1)
-#define EV_INIT BIT(2)
-#define EV_SIPI BIT(3)
-#define EV_STOP BIT(4)
-#define EV_STEP BIT(5) /* an emulated instruction ran with TF set: #DB is due */
-#define EV_IDLE BIT(6) /* v->state is not VCPU_RUNNABLE; by its own CPU only */
+#define EV_IRQ	 BIT(0) /* its interrupt controllers may have something */
+#define EV_NMI	 BIT(1)
+#define EV_INIT	 BIT(2)
+#define EV_SIPI	 BIT(3)
+#define EV_STOP	 BIT(4)
+#define EV_STEP	 BIT(5) /* an emulated instruction ran with TF set: #DB is due */
+#define EV_IDLE	 BIT(6) /* v->state is not VCPU_RUNNABLE; by its own CPU only */
+#define EV_RESET BIT(7) /* of a stopped one: it becomes as after power-up */
+#define EV_START BIT(8) /* then: go, as a start-up IPI would make it */
 
 #define FETCH_LEVELS 4
 
@@ -188,6 +192,15 @@ struct vm {
 	struct conring con; /* what COM1 sent; under the console's lock */
 	struct vm_pin *pins;
 	struct vm_mtrrs mtrrs;
+
+	/* Its end, and its next life (vm/stop.c, vm/restart.c). */
+	bool again;    /* it is to be restarted when all its vCPUs have stopped */
+	bool loud;     /* this life's end is in the log */
+	uint32_t busy; /* vCPUs that have not stopped, or not been reset, yet (atomic) */
+	uint32_t restarts; /* the ends of the first VM_LOUD_LIVES lives are all in the log */
+	uint64_t said;		  /* TSC when its end was last in the log */
+	struct vm_image *image;	  /* NULL: it cannot be restarted */
+	struct sched_entity work; /* its restart */
 };
 
 #define VMS_MAX CONFIG_VMS
@@ -303,6 +316,10 @@ void exit_io_string(struct vcpu *v);
 void vm_exit(struct vm *vm, uint32_t value);
 /* It could not be built (NULL where there is not even that much): counts as ended. Boot. */
 void vm_not_started(struct vm *vm);
+/* A vCPU of @vm has stopped: on its CPU. */
+void vm_vcpu_stopped(struct vm *vm);
+/* Its restart failed: counts as ended. */
+void vm_given_up(struct vm *vm, int error);
 /* Exits by kind, to the log at debug level. */
 void vm_stats_log(const struct vm *vm);
 /* The VM is stopped for what its vCPU @v did; says reason, RIP, exit. The guest's fault, never ours. */

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Several VMs at run time: their consoles, their restart, the hypervisor's prompt."""
+"""Several VMs at run time: their consoles, their restart."""
 
 import re
 
 from cases_bare import BEDS, bare, section
-from harness import Failure
+from harness import Failure, bhrun
 
 KEY = b"\x1d"  # CONSOLE_KEY of vm/console.h
 
@@ -58,14 +58,47 @@ def walk_away(machine, run):
     machine.wait(r"vm two: exit 0", 60)
 
 
+# -------------------------------------------------------------------------------------------- restart
+
+
+def lives(least):
+    """A check: so many restarts, and the same frames in use after each."""
+    def check(run):
+        said = re.findall(r"vm phoenix: restart (\d+), (\d+) frames", run.console)
+        if not said or int(said[-1][0]) < least:
+            raise Failure("%s restarts, of %d" % (said[-1][0] if said else "no", least))
+        if len({frames for _, frames in said}) != 1:
+            raise Failure("frames in use are not always as many: %s" % sorted({int(f) for _, f in said}))
+    return check
+
+
+def restarts(name, words, least, neighbour=True, **rest):
+    """A row: a VM that ends again and again, and a neighbour on its CPU that does not notice."""
+    fault = "fault" in words
+    keys = {"on-fault": "restart", "on-exit": "stop"} if fault else {"on-fault": "stop", "on-exit": "restart"}
+    sections = [vm("phoenix", words, "phoenix", **{**keys, "cpus": rest.pop("on", "0")})]
+    if neighbour:
+        sections.append(section("witness", "seconds=3", "witness", role="isolated", cpus="0", memory="16M"))
+        rest["expect"] = (r"witness\| witness: [1-9]\d* rounds, 0 wrong sums, 0 strange", r"vm witness: exit 0")
+    last = r"vm phoenix: exit 0" if fault else r"vm phoenix: stopped: it reset itself"
+    rest.setdefault("timeout", 90)
+    return bare(name, *sections, code=bhrun.GUEST_STOPPED, forbid=("WRONG",), check=lives(least),
+                **{**rest, "expect": rest.get("expect", ()) + (last, r"^(phoenix\| )?phoenix: done")})
+
+
 CASES = [
     bare("console-flood", vm("talker", "lines=%d" % FLOOD, "flood"),
          vm("talker", "lines=%d gap=20000" % CALM, "calm", cpus="1"), cpus=2, timeout=90,
          expect=(r"^flood\| talker: line", r"vm flood: exit 0", r"vm calm: exit 0"), check=all_lines("calm", CALM)),
     bare("console-focus", vm("talker", "lines=1 echo", "one"), vm("talker", "lines=1 echo", "two"),
          machines=("qemu-svm",), left_out={m: "its serial port is a file" for m in BEDS[1:]}, script=move_focus,
-         expect=(r"vm one: exit 0", r"vm two: exit 0", r"console: Ctrl-\] then n")),
+         expect=(r"vm one: exit 0", r"vm two: exit 0", r"console: Ctrl-\] n moves")),
     bare("console-deaf", vm("witness", "seconds=30", "deaf"), vm("talker", "lines=1 echo", "two", cpus="1"), cpus=2,
          machines=("qemu-svm",), left_out={m: "its serial port is a file" for m in BEDS[1:]}, script=walk_away,
          expect=(r"vm two: exit 0",), timeout=120),
+    restarts("restart-exit", "ms=3000", 3),
+    restarts("restart-fault", "ms=3000 fault", 3),
+    restarts("restart-smp", "ms=4000 cpus=3", 2, neighbour=False, on="0,1,1", cpus=2),
+    restarts("restart-1000", "ms=90000 quick", 1000, machines=("qemu-svm",), timeout=180, quick=False,
+             left_out={m: "it would take too long" for m in BEDS[1:]}),
 ]
