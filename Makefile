@@ -36,6 +36,14 @@ HOST        := -std=gnu11 -O1 -g -DBULKHEAD_HOST -DBULKHEAD_VERSION='"$(VERSION)
 # Sub-makes use all processors unless the user has said how many.
 PARALLEL = --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# HOOKS=1: with what tests/hooks/ lets a guest break, for tests of what no guest may reach. No other image has any of it.
+ifdef HOOKS
+SOURCES += $(wildcard tests/hooks/*.c)
+ASMS += $(wildcard tests/hooks/*.asm)
+LDFLAGS := --defsym=image_has_hooks=1 $(LDFLAGS) --wrap=exit_hypercall --wrap=vmx_enter
+OBJECTS := $(SOURCES:%=$(BUILD)/obj/%.o) $(ASMS:%=$(BUILD)/obj/%.o)
+endif
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -58,6 +66,10 @@ $(BUILD)/obj/%.asm.o: %.asm Makefile
 	@mkdir -p $(@D)
 	@echo "  NASM    $<"
 	@$(NASM) $(NASMFLAGS) -MD $(@:.o=.d) -MP -o $@ $<
+
+.PHONY: hooked
+hooked:
+	@$(MAKE) $(PARALLEL) BUILD=$(BUILD)/hooked HOOKS=1 $(BUILD)/hooked/bulkhead
 
 # Only the objects, for a tree whose image does not link yet, and for make check.
 .PHONY: objects
@@ -213,7 +225,7 @@ unit-programs: $(UNIT_BINS)
 fuzz-programs: $(FUZZ_BINS)
 
 system:
-	@$(MAKE) $(PARALLEL) all guests service
+	@$(MAKE) $(PARALLEL) all guests service hooked
 	@tests/system/run
 
 # The rows that take minutes too: several hours on two processors.

@@ -120,7 +120,8 @@ enum exit_kind {
 	EXIT_DR,
 	EXIT_XSETBV,
 	EXIT_EXCEPTION,
-	EXIT_NPF, /* nested page fault, EPT violation or misconfiguration */
+	EXIT_NPF,	/* nested page fault or EPT violation */
+	EXIT_MISCONFIG, /* a nested table's entry that the processor cannot read; info.npf.gpa */
 	EXIT_TASK_SWITCH,
 	EXIT_TRIPLE, /* shutdown */
 	EXIT_INIT,
@@ -190,6 +191,7 @@ struct exit {
 };
 
 struct vm_arch;
+struct nested_caps;
 
 /*
  * The part of a vCPU that its backend keeps. It is touched only on the CPU that the vCPU is loaded on, or while
@@ -221,7 +223,7 @@ struct vcpu_arch {
 
 /* The part of a VM that its backend keeps. */
 struct vm_arch {
-	hpa_t root; /* of the nested table: nCR3, or EPTP without its flag bits */
+	hpa_t root; /* of the nested table, as nested_root gives it: nCR3, or EPTP */
 	uint8_t *
 		io_bitmap; /* 3 frames for SVM, 2 for VMX; a set bit exits. Built by ops->vm_init all set */
 	hpa_t io_bitmap_pa;
@@ -245,6 +247,8 @@ typedef void (*report_fn)(void *arg, const char *fmt, ...) PRINTF(2, 3);
 struct virt_ops {
 	const char *name; /* "SVM" or "VMX" */
 	uint8_t nested; /* enum nested_kind: the format of the tables that translate for its guests */
+	const struct nested_caps
+		*nested_caps; /* what they may have, but for the address width; by probe */
 
 	/* --- machine and CPU --- */
 	/* BSP, before anything else: can this CPU be used? NULL, or one plain sentence saying what to do. */

@@ -4,12 +4,14 @@
 #include "arch/cpu.h"
 #include "arch/msr.h"
 #include "arch/options.h"
+#include "ept/nested.h"
 #include "lib/printf.h"
 #include "svm/svm.h"
 
 #define CPUID_MAX_EXT	   0x80000000
 #define CPUID_EXT_FEATURES 0x80000001
 #define CPUID_EXT_ECX_SVM  BIT(2)
+#define CPUID_EXT_EDX_1G   BIT(26)
 #define CPUID_SVM	   0x8000000a
 #define CPUID_ECX_GUEST	   BIT(31) /* of leaf 1: a hypervisor or emulator is below */
 #define CPUID_BELOW	   0x40000000
@@ -20,6 +22,7 @@ bool svm_inject_virtual;
 uint32_t svm_asids, svm_clean;
 uint8_t svm_plain;
 const uint8_t *svm_enter = svm_enter_clear;
+struct nested_caps svm_nested_caps;
 
 static char features[160];
 
@@ -44,6 +47,9 @@ static void features_read(void)
 	svm_clean = (r.edx & SVM_FEATURE_VMCB_CLEAN) && !option_off("clean") ? CLEAN_ALL : 0;
 	if (option_off("mitigations"))
 		svm_enter = svm_enter_plain;
+	/* Nested tables have what the processor's own have (15.25.5). */
+	svm_nested_caps.large_2m = true;
+	svm_nested_caps.large_1g = cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT_EDX_1G;
 	snprintf_(
 		features, sizeof(features),
 		"SVM, %u ASIDs, nested paging%s; next-RIP %s, decode assists %s, flush by ASID %s, VMCB clean %s",

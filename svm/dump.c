@@ -7,7 +7,12 @@ void svm_dump(struct vcpu_arch *v, report_fn report, void *arg)
 {
 	const struct vmcb *c = vmcb_of(v);
 	static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "tr", "ldtr"};
+	struct guest_state state;
 
+	if (v->exit.kind == EXIT_INVALID) {
+		svm_get_state(v, &state);
+		svm_check_state(&state, report, arg);
+	}
 	report(arg, "exit %#lx info1 %#lx info2 %#lx intinfo %#lx shadow %lx", c->exit_code,
 	       c->exit_info1, c->exit_info2, c->exit_int_info, c->int_shadow);
 	report(arg, "cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx cpl %u", c->cr0, c->cr2, c->cr3,

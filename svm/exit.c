@@ -81,6 +81,8 @@ static void fill_npf(struct vcpu_arch *v, const struct vmcb *c)
 				       (err & NPF_ERR_P ? NPF_PRESENT : 0) |
 				       (err & NPF_ERR_TABLE ? NPF_WALK : 0));
 	x->info.npf.insn_len = 0;
+	if (unlikely(err & NPF_ERR_RSV))
+		x->kind = EXIT_MISCONFIG;
 	if (!svm_decode_assists || x->info.npf.access & NPF_EXEC)
 		return;
 	x->info.npf.insn_len = c->insn_len & 0xf;

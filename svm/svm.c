@@ -10,6 +10,7 @@ const struct virt_ops svm_ops = {
 	.probe = svm_probe,
 	.cpu_on = svm_cpu_on,
 	.cpu_off = svm_cpu_off,
+	.nested_caps = &svm_nested_caps,
 	.features = svm_features,
 	.cpu_frames = 2,
 	.vm_frames = IOPM_FRAMES + MSRPM_FRAMES,

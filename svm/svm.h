@@ -46,6 +46,7 @@ static inline void vmcb_changed(struct vcpu_arch *v, uint32_t bits)
 const char *svm_probe(void);
 const char *svm_cpu_on(void *host, hpa_t host_pa);
 void svm_cpu_off(void);
+extern struct nested_caps svm_nested_caps;
 const char *svm_features(void);
 
 /* vcpu.c */

@@ -235,6 +235,7 @@ _Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
 /* EXITINFO1 of an NPF (15.25.6): a page fault's error code, and which of the two walks */
 #define NPF_ERR_P     BIT(0)
 #define NPF_ERR_W     BIT(1)
+#define NPF_ERR_RSV   BIT(3)
 #define NPF_ERR_ID    BIT(4)
 #define NPF_ERR_FINAL BIT(32)
 #define NPF_ERR_TABLE BIT(33)

@@ -149,7 +149,7 @@ static INIT struct vm *vm_make(const struct build_input *in, uint32_t index)
 	bitmaps = pool_alloc(&vm->quota, virt->vm_frames, &pa);
 	if (!bitmaps || memory_vm_init(vm))
 		return NULL;
-	vm->arch.root = vm->nested.pt.root;
+	vm->arch.root = HPA(nested_root(&vm->nested));
 	log_debug("vm %s: nested table at %#lx", vm->name, vm->nested.pt.root.v);
 	virt->vm_init(&vm->arch, bitmaps, pa);
 	/* Undeclared ports are the service guest's; its devices then take back what is filtered or virtual. */

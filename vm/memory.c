@@ -15,9 +15,7 @@
 #include "vm/gmem.h"
 
 #define CPUID_MAX_EXT	 0x80000000
-#define CPUID_FEATURES	 0x80000001
 #define CPUID_SIZES	 0x80000008
-#define EDX_PAGE_1G	 BIT(26)
 #define PHYS_BITS_MAX	 48	   /* four levels of nested paging */
 #define LOW_RAM_END	 (3 * GIB) /* of an isolated VM; the rest of its RAM is above 4 GiB */
 #define HIGH_RAM	 (4 * GIB)
@@ -42,20 +40,13 @@ uint8_t memory_phys_bits(void)
 	return bits;
 }
 
-static INIT bool large_1g(void)
-{
-	return !option_off("largepages") && cpuid(CPUID_FEATURES, 0).edx & EDX_PAGE_1G;
-}
-
 INIT int memory_vm_init(struct vm *vm)
 {
-	struct nested_caps caps = {
-		.maxphyaddr = memory_phys_bits(),
-		.large_2m = !option_off("largepages"),
-		.large_1g = large_1g(),
-		.ad = false,
-	};
+	struct nested_caps caps = *virt->nested_caps;
 
+	caps.maxphyaddr = memory_phys_bits();
+	if (option_off("largepages"))
+		caps.large_2m = caps.large_1g = false;
 	log_debug("vm %s: nested pages of up to %s", vm->name,
 		  caps.large_1g	  ? "1 GiB"
 		  : caps.large_2m ? "2 MiB"
@@ -112,7 +103,7 @@ static INIT int service_fill(struct vm *vm, const struct build_input *in)
 	}
 	ram_end = ALIGN_UP(ram_end, PAGE_SIZE_1G);
 	/* With pages of 1 GiB all that can be addressed costs two tables; else the far holes are mapped on demand. */
-	if (!large_1g() || memory_phys_bits() > 42)
+	if (vm->nested.pt.max_leaf < PTAB_1G || memory_phys_bits() > 42)
 		limit = min_u64(ram_end, limit);
 	mapped_to = limit;
 	err = identity_map(vm, 0, limit);

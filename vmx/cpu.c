@@ -5,6 +5,7 @@
 #include "arch/msr.h"
 #include "arch/options.h"
 #include "arch/percpu.h"
+#include "ept/nested.h"
 #include "lib/printf.h"
 #include "vmx/vmx.h"
 
@@ -17,6 +18,7 @@
 #define CPUID_ADDRESS_PHYS    0xff
 
 struct vmx_controls vmx_ctl;
+struct nested_caps vmx_nested_caps;
 const uint8_t *vmx_exit_entry = vmx_exit_clear;
 
 static char features[160];
@@ -50,6 +52,11 @@ static void limits_set(void)
 	vmx_limits.cr0_fixed1 = vmx_ctl.cr0_fixed1;
 	vmx_limits.cr4_fixed1 = vmx_ctl.cr4_fixed1;
 	vmx_limits.physical_bits = cpuid(CPUID_ADDRESS, 0).eax & CPUID_ADDRESS_PHYS;
+	vmx_nested_caps = (struct nested_caps){
+		.large_2m = vmx_ctl.ept_cap & EPT_CAP_2M,
+		.large_1g = vmx_ctl.ept_cap & EPT_CAP_1G,
+		.ad = vmx_ctl.ept_cap & EPT_CAP_AD,
+	};
 }
 
 const char *vmx_probe(void)

@@ -161,6 +161,13 @@ static void fill_violation(struct vcpu_arch *v)
 static void fill_misconfig(struct vcpu_arch *v)
 {
 	v->exit.qual = vmcs_read(VMCS_GUEST_PHYSICAL);
+	v->exit.info.npf.gpa = GPA(v->exit.qual);
+}
+
+/* 27.8: nothing was delivered. The VM goes on, and its event comes with the next entry. */
+static void fill_entry_mce(struct vcpu_arch *v)
+{
+	v->inject.valid = vmcs_read(VMCS_ENTRY_INTR) & INTR_VALID;
 }
 
 #define ROW(kind, fields)              \
@@ -201,11 +208,11 @@ static const struct row rows[REASON_COUNT] = {
 	[REASON_MWAIT] = ROW(EXIT_MONITOR, ROW_LEN),
 	[REASON_MONITOR] = ROW(EXIT_MONITOR, ROW_LEN),
 	[REASON_PAUSE] = ROW(EXIT_PAUSE, ROW_LEN),
-	[REASON_ENTRY_MCE] = ROW(EXIT_MCE, ROW_NONE),
+	[REASON_ENTRY_MCE] = ROW_BY(EXIT_MCE, ROW_NONE, fill_entry_mce),
 	[REASON_EOI] = ROW_BY(EXIT_EOI, ROW_QUAL, fill_eoi),
 	[REASON_APIC_WRITE] = ROW_BY(EXIT_APIC, ROW_QUAL, fill_apic),
 	[REASON_EPT_VIOLATION] = ROW_BY(EXIT_NPF, ROW_QUAL | ROW_CUT, fill_violation),
-	[REASON_EPT_MISCONFIG] = ROW_BY(EXIT_UNKNOWN, ROW_NONE, fill_misconfig),
+	[REASON_EPT_MISCONFIG] = ROW_BY(EXIT_MISCONFIG, ROW_NONE, fill_misconfig),
 	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN),
 	[REASON_RDTSCP] = ROW(EXIT_RDTSC, ROW_LEN),
 	[REASON_TIMER] = ROW(EXIT_SLICE, ROW_NONE),

@@ -69,6 +69,11 @@ static uint16_t seg_attr(uint64_t access)
 	return (uint16_t)(access & ACCESS_UNUSABLE ? attr & ~(uint64_t)SEG_ATTR_P : attr);
 }
 
+uint32_t vmx_seg_access(enum seg_reg seg)
+{
+	return (uint32_t)vmcs_read(VMCS_GUEST_ES_ACCESS + seg_offset(seg));
+}
+
 static struct segment seg_read(enum seg_reg seg)
 {
 	uint32_t at = seg_offset(seg);

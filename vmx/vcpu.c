@@ -32,15 +32,9 @@ static void invvpid_all(void)
 	__asm__ volatile("invvpid %0, %1" : : "m"(d), "r"((uint64_t)INV_ALL) : "cc", "memory");
 }
 
-static uint64_t eptp_of(const struct vm_arch *vm)
-{
-	return (vm->root.v & ~PAGE_MASK) | EPTP_WB | EPTP_WALK_4 |
-	       (vmx_ctl.ept_cap & EPT_CAP_AD ? EPTP_AD : 0);
-}
-
 static __attribute__((noinline)) void flush_vm(const struct vm_arch *vm)
 {
-	invept(vmx_ctl.ept_cap & EPT_CAP_INVEPT_SINGLE ? INV_SINGLE : INV_ALL, eptp_of(vm));
+	invept(vmx_ctl.ept_cap & EPT_CAP_INVEPT_SINGLE ? INV_SINGLE : INV_ALL, vm->root.v);
 }
 
 static void vmptrld(hpa_t pa)
@@ -106,7 +100,7 @@ static void addresses_write(const struct vcpu_arch *v, const struct vm_arch *vm)
 	vmcs_write(VMCS_IO_BITMAP_A, vm->io_bitmap_pa.v);
 	vmcs_write(VMCS_IO_BITMAP_B, vm->io_bitmap_pa.v + PAGE_SIZE);
 	vmcs_write(VMCS_MSR_BITMAP, vm->msr_bitmap_pa.v);
-	vmcs_write(VMCS_EPTP, eptp_of(vm));
+	vmcs_write(VMCS_EPTP, vm->root.v);
 	if (v->apic) {
 		vmcs_write(VMCS_VIRTUAL_APIC, v->ctl_pa.v + 2 * PAGE_SIZE);
 		vmcs_write(VMCS_TPR_THRESHOLD, 0);

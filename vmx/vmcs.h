@@ -41,8 +41,9 @@
 
 /* IA32_VMX_MISC, A.6 */
 #define VMX_MISC_TIMER_SHIFT \
-	BITS(4, 0)		  /* preemption timer: counts when this bit of the TSC changes */
-#define VMX_MISC_STORE_LMA BIT(5) /* exits store EFER.LMA into "IA-32e mode guest" */
+	BITS(4, 0)		    /* preemption timer: counts when this bit of the TSC changes */
+#define VMX_MISC_STORE_LMA   BIT(5) /* exits store EFER.LMA into "IA-32e mode guest" */
+#define VMX_MISC_ACTIVITY(v) (((v) >> 6) & 7) /* activity states 1 to 3 that entries accept */
 
 /* IA32_VMX_EPT_VPID_CAP, A.10 */
 #define EPT_CAP_WALK_4	       BIT(6)
@@ -81,6 +82,7 @@
 #define VMCS_IO_BITMAP_A	0x2000
 #define VMCS_IO_BITMAP_B	0x2002
 #define VMCS_MSR_BITMAP		0x2004
+#define VMCS_ENTRY_LOAD		0x200a
 #define VMCS_TSC_OFFSET		0x2010
 #define VMCS_VIRTUAL_APIC	0x2012
 #define VMCS_EPTP		0x201a
@@ -92,6 +94,7 @@
 #define VMCS_GUEST_DEBUGCTL	0x2802
 #define VMCS_GUEST_PAT		0x2804
 #define VMCS_GUEST_EFER		0x2806
+#define VMCS_GUEST_PDPTE0	0x280a /* to PDPTE3: steps of 2 */
 #define VMCS_HOST_PAT		0x2c00
 #define VMCS_HOST_EFER		0x2c02
 /* 32-bit */
@@ -231,17 +234,32 @@
 #define INTR_VALID	   BIT(31)
 #define INTR_TYPE_PRIV_EXC 5 /* INT1 */
 
+#define INTR_TYPE_OTHER 7	     /* at entries: pending MTF exit */
+#define INTR_RESERVED	BITS(30, 12) /* at entries */
+
+/* Guest activity state, 25.4.2 */
+#define ACTIVITY_ACTIVE	   0
+#define ACTIVITY_HLT	   1
+#define ACTIVITY_SHUTDOWN  2
+#define ACTIVITY_WAIT_SIPI 3
+
+/* Pending debug exceptions, table 25-4 */
+#define PENDING_BS    BIT(14)
+#define PENDING_KNOWN (BITS(3, 0) | BIT(12) | PENDING_BS | BIT(16))
+
 /* Guest interruptibility state, 25.4.2 */
 #define BLOCKING_STI   BIT(0)
 #define BLOCKING_MOVSS BIT(1)
 #define BLOCKING_SMI   BIT(2)
 #define BLOCKING_NMI   BIT(3)
+#define BLOCKING_KNOWN BITS(4, 0)
 
 /* Segment access rights, 25.4.1: as struct segment's attr below bit 8; AVL, L, D/B, G at bits 12 to 15 */
 #define ACCESS_LOW	BITS(7, 0)
 #define ACCESS_HIGH	BITS(15, 12)
 #define ACCESS_SHIFT	4
 #define ACCESS_UNUSABLE BIT(16)
+#define ACCESS_RESERVED (BITS(11, 8) | BITS(31, 17))
 
 /* Exit reasons, appendix C */
 #define REASON_EXCEPTION     0 /* exception or NMI */

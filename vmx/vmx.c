@@ -10,6 +10,7 @@ const struct virt_ops vmx_ops = {
 	.probe = vmx_probe,
 	.cpu_on = vmx_cpu_on,
 	.cpu_off = vmx_cpu_off,
+	.nested_caps = &vmx_nested_caps,
 	.features = vmx_features,
 	.cpu_frames = 1,
 	.vm_frames = IO_BITMAP_FRAMES + MSR_BITMAP_FRAMES,

@@ -73,6 +73,7 @@ static inline void vmcs_write(uint64_t field, uint64_t value)
 const char *vmx_probe(void);
 const char *vmx_cpu_on(void *host, hpa_t host_pa);
 void vmx_cpu_off(void);
+extern struct nested_caps vmx_nested_caps;
 const char *vmx_features(void);
 
 /* controls.c: fill in vmx_ctl from this CPU's capability MSRs. NULL, or what it lacks in a plain sentence. */
@@ -121,6 +122,8 @@ int vmx_get_msr(struct vcpu_arch *v, uint32_t msr, uint64_t *value);
 int vmx_set_msr(struct vcpu_arch *v, uint32_t msr, uint64_t value);
 uint8_t vmx_cpl(struct vcpu_arch *v);
 void vmx_get_mode(struct vcpu_arch *v, struct guest_mode *m);
+/* Access rights as they are in the current VMCS. */
+uint32_t vmx_seg_access(enum seg_reg seg);
 void vmx_live_load(const struct vmx_own *own);
 void vmx_live_save(struct vmx_own *own);
 
@@ -145,6 +148,28 @@ struct vmx_limits {
 };
 extern struct vmx_limits vmx_limits;
 uint32_t vmx_check_state(const struct guest_state *s, report_fn report, void *arg);
+
+/*
+ * check_entry.c: what an entry checks beside that: fields as they are in a VMCS, before anything of it is translated.
+ * vmx_check_entry lists every rule that @v's VMCS breaks, those of check.c too; the host's state is not looked at.
+ */
+struct vmx_raw {
+	uint64_t cap_pin, cap_proc, cap_proc2, cap_exit, cap_entry; /* capability MSRs */
+	uint64_t cr0_fixed0, cr4_fixed0;
+	uint64_t activities; /* that the processor supports besides active: VMX_MISC_ACTIVITY */
+	uint32_t pin, proc, proc2, exit, entry;
+	uint32_t cr3_targets;
+	uint64_t io_bitmap_a, io_bitmap_b, msr_bitmap, eptp, entry_msrs;
+	uint32_t entry_msr_count;
+	uint16_t vpid;
+	uint32_t intr, intr_error, intr_len; /* the event to inject */
+	uint64_t cr0, cr4, efer, rflags, debugctl, pending_db, link;
+	uint64_t pdpte[4];
+	uint32_t access[SEG_COUNT]; /* by enum seg_reg */
+	uint32_t gdtr_limit, idtr_limit, activity, blocking;
+};
+uint32_t vmx_check_raw(const struct vmx_raw *r, report_fn report, void *arg);
+uint32_t vmx_check_entry(struct vcpu_arch *v, report_fn report, void *arg);
 
 /* dump.c */
 void vmx_dump(struct vcpu_arch *v, report_fn report, void *arg);

@@ -37,6 +37,7 @@ class Case:
     memory: int = 512  # MiB
     firmware: str = "bios"
     icount: bool = False
+    hypervisor: str = ""  # file below the tree instead of build/bulkhead
     append: str = ""  # words on the hypervisor's command line
     qemu_args: tuple = ()  # {work} is the case's folder
     bochs: dict = dataclasses.field(default_factory=dict)  # bochs_model, bochs_ips, bad_msrs, bochs_tftp of the Setup
@@ -143,7 +144,8 @@ def make_image(run):
             f.write(fill(run.case.config, run.words))
     iso = os.path.join(run.work, "image.iso")
     modules = [(n, fill(p, run.words)) for n, p in run.case.modules.items()]
-    bhrun.make_iso(iso, config, [(n, os.path.join(TREE, p)) for n, p in modules], 0, run.case.append)
+    bhrun.make_iso(iso, config, [(n, os.path.join(TREE, p)) for n, p in modules], 0, run.case.append,
+                   os.path.join(TREE, run.case.hypervisor) if run.case.hypervisor else None)
     return iso
 
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Hypercalls of the image with hooks, for guests that test: number in RAX, arguments in RBX and RCX. */
+
+#ifndef TESTS_HOOKS_H
+#define TESTS_HOOKS_H
+
+/* RBX: VMCS field, RCX: its value at the next entry that is tried; up to HOOK_FIELDS of them. 0, or -1: too many. */
+#define HOOK_FIELD  0x7e570001
+#define HOOK_FIELDS 6
+/*
+ * RBX: a number for the log. Look at the VMCS with those fields with our own checker, let the processor try to enter
+ * with them, put the old values back, and enter. 0: it entered; else the exit reason, or the VM-instruction error.
+ */
+#define HOOK_TRY    0x7e570002
+/* The same without putting anything back: what then happens is what would have happened anyway. */
+#define HOOK_LEAVE  0x7e570003
+/* RBX: guest-physical address, RCX: bits to flip in the nested table's last entry for it. */
+#define HOOK_NESTED 0x7e570004
+/* An NMI to every other processor. */
+#define HOOK_NMI    0x7e570005
+
+/* RBX: VMCS field. Its value. */
+#define HOOK_READ 0x7e570006
+
+/* Before each try the processor is asked for MSR HOOK_MARK + number, which an emulator's log names. */
+#define HOOK_MARK 0x7e580000
+
+#endif
