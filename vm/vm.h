@@ -194,10 +194,10 @@ struct vm {
 	struct vm_mtrrs mtrrs;
 
 	/* Its end, and its next life (vm/stop.c, vm/restart.c). */
-	bool again;    /* it is to be restarted when all its vCPUs have stopped */
-	bool loud;     /* this life's end is in the log */
-	uint32_t busy; /* vCPUs that have not stopped, or not been reset, yet (atomic) */
-	uint32_t restarts; /* the ends of the first VM_LOUD_LIVES lives are all in the log */
+	bool again;		  /* it is to be restarted when all its vCPUs have stopped */
+	bool loud;		  /* this life's end is in the log */
+	uint32_t busy;		  /* vCPUs that have not stopped, or not been reset, yet (atomic) */
+	uint32_t restarts;	  /* the ends of the first VM_LOUD_LIVES lives are all in the log */
 	uint64_t said;		  /* TSC when its end was last in the log */
 	struct vm_image *image;	  /* NULL: it cannot be restarted */
 	struct sched_entity work; /* its restart */

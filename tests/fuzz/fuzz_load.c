@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct image kernel = {.read = image_read}, initrd = {.size = 5000, .read = image_read};
 	const struct load_module modules[] = {
 		{&initrd, "one two"},
-		{&initrd, NULL},
+		{&initrd, NULL     },
 	};
 	struct load_request request = {
 		.kernel = &kernel, .name = "k", .target = &target, .cmdline = "quiet"};

@@ -6,9 +6,9 @@
 #include <string.h>
 #include "tools/desk/desk.h"
 
-#define MARK	   "machine: "
-#define WORD_MAX   64
-#define HASH_STEP  65536
+#define MARK	  "machine: "
+#define WORD_MAX  64
+#define HASH_STEP 65536
 
 static const char *const memory_words[] = {"ram", "reserved", "acpi", "nvs", "bad"};
 
