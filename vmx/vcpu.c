@@ -275,7 +275,7 @@ static __attribute__((noinline, cold)) bool not_entered(struct vcpu_arch *v, uin
 /* The path of every exit: counted in instructions. */
 void vmx_run(struct vcpu_arch *v, exited_fn exited)
 {
-	uint64_t entered, unused;
+	uint64_t entered = VMX_FAILED, unused;
 
 	do {
 		if (unlikely(v->flush | v->inject.valid))
