@@ -158,7 +158,7 @@ static uint64_t demand(const struct admission *a, uint32_t cpu, uint64_t len)
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
 		const struct config_vm *vm = &a->c->vms[i];
 
-		if (vm->budget)
+		if (vm->budget && vm->period)
 			sum += len / vm->period * vm->budget * vcpus_on(vm, cpu);
 	}
 	return sum;
