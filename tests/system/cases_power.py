@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who may switch the machine off or reset it: every way there is, with and without `power = service`."""
 
+import re
 import time
 
+import gdbstub
 from harness import Case, Failure, bhrun
 
 BEDS = ("qemu-svm", "bochs-svm", "bochs-vmx")
@@ -71,6 +73,30 @@ def denied(how, cpus=1, **rest):
                 forbid=(r"bulkhead: \[.*info: (power off|reboot)$",), timeout=60, **rest)
 
 
+EFER_SVME = 1 << 12
+
+
+def leaves_svm(symbol):
+    """Stops the machine where it is about to switch itself off or reset itself: no processor is in SVM any more."""
+    def script(machine, run):
+        machine.wait("Booting", run.case.timeout)
+        stub = gdbstub.Stub(run.work)
+        stub.run_to(gdbstub.symbol(symbol), lambda: None)
+        efer = [int(e, 16) for e in re.findall(r"^EFER=(\w+)", machine.hmp("info registers -a"), re.M)]
+        stub.go()
+        if len(efer) != run.case.cpus or any(e & EFER_SVME for e in efer):
+            raise Failure("EFER at %s: %s" % (symbol, " ".join("%x" % e for e in efer)))
+    return script
+
+
+def leaves(how, symbol):
+    last = "power off" if how == "s5" else "reboot"
+    return Case("power-%s-leaves" % how, system(how, "service", 4), POWER, machines=BEDS[:1], left_out=NO_STOP, cpus=4,
+                timeout=60, qemu_args=gdbstub.QEMU_ARGS, script=leaves_svm(symbol),
+                expect=(r"bulkhead: \[.*info: %s$" % last,))
+
+
+NO_STOP = {m: "Bochs cannot be stopped at an instruction" for m in BEDS[1:]}
 NO_SHUTDOWN = {"bochs-svm": "Bochs panics at a triple fault before it looks at SVM's intercept"}
 NO_RESTART = {m: "Bochs' BIOS finds no keyboard after a reset with several processors" for m in BEDS[1:]}
 NO_RESET_REGISTER = {m: "its FADT has no reset register" for m in BEDS[1:]}
@@ -85,6 +111,8 @@ CASES = [
     granted("port92"),
     granted("triple", machines=("qemu-svm", "bochs-vmx"), left_out=NO_SHUTDOWN),
     granted("kbd", cpus=4, machines=("qemu-svm",), left_out=NO_RESTART),
+    leaves("s5", "power_off"),
+    leaves("cf9", "power_reboot"),
     denied("s5"),
     denied("acpi", machines=("qemu-svm",), left_out=NO_RESET_REGISTER),
     denied("cf9"),
