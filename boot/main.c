@@ -329,7 +329,6 @@ static INIT void vms_build(void)
 		.rsdp = GPA(boot_rsdp.v), /* the service guest has RAM where the machine has it */
 	};
 
-	memory_share();
 	if (build_vms(&in) <= 0)
 		boot_refuse("no VM can start; correct what is named above.");
 	smp_settle();
@@ -358,6 +357,7 @@ static INIT void boot_continue(void)
 	console_init(&console_uart, &early_serial_sink);
 	clock_init();
 	admit_all();
+	memory_share();
 	vms_build();
 	log_info("the hypervisor keeps %u KiB: image %lu KiB, frames %u KiB",
 		 (uint32_t)((uint64_t)(image_data_end - image_start) / KIB) + pool_used() * 4,

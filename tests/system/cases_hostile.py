@@ -66,9 +66,10 @@ def irqfuzz(seed, rounds, **rest):
 # ------------------------------------------------------------------- the machine's power, without having it
 
 
-def power(how, end, code=bhrun.GUEST_STOPPED, seconds=2, left_out=(), **rest):
+def power(how, end, code=bhrun.GUEST_STOPPED, seconds=4, left_out=(), **rest):
     """A row: a service guest tries to switch the machine off or to reset it. It ends alone, as @end says. (What it
-    prints is not asked for: its console is the machine's, and the others' lines cut through it.)"""
+    prints is not asked for: its console is the machine's, and the others' lines cut through it. On QEMU, where one thread
+    runs all CPUs, each PAUSE of its print may cost it 100 ms: the witnesses must last longer than that.)"""
     later = tuple(r"(?s)vm service: %s.*" % end + u for u in undisturbed("same", "other"))
     return bare("hostile-power-" + how, service("power", "how=" + how, cpus="0"), witness("same", "0", seconds),
                 witness("other", "1", seconds), cpus=2, code=code, expect=later,
@@ -142,19 +143,19 @@ CASES = [
     irqfuzz(2, 10000, quick=False),
     irqfuzz(3, 10000, quick=False),
     power("s5", "power-off by S5.*vm service: exit 0", bhrun.PASS),
-    power("s3", r"sleep refused \(S3\).*vm service: exit 0", bhrun.PASS),
+    power("s3", r"sleep refused \(S3\).*vm service: exit 0", bhrun.PASS, seconds=8),
     power("acpi", reset("acpi"), left_out=cases_power.NO_RESET_REGISTER),
     power("cf9", reset("cf9")),
     power("port92", reset("port92")),
     power("kbd", reset("kbd")),
     power("kbd-output", reset("kbd-output")),
     power("triple", "stopped: triple fault; vCPU 0, RIP 0x", left_out=cases_power.NO_SHUTDOWN),
-    power("tco", "exit 0", bhrun.PASS, seconds=8, left_out=NO_TCO,
+    power("tco", "exit 0", bhrun.PASS, seconds=14, left_out=NO_TCO,
            qemu_args=("-global", "ICH9-LPC.noreboot=false")),
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),
-    isolated("registers", "cr0-nw", "cr0-paging", "cr3", "cr4", "efer", "xcr0", "virtualization", "hypercalls", "msrs", seconds=12,
-             machines=QEMU, left_out=UNTRIED),
+    isolated("registers", "cr0-nw", "cr0-paging", "cr3", "cr4", "efer", "xcr0", "virtualization", "hypercalls", "msrs",
+             seconds=12, machines=QEMU, left_out=UNTRIED),
     isolated("memory", "jump", "end-of-ram", "stack", "stack-in-apic", "idt", "idt-in-apic", "tables", "tables-in-apic",
              "tables-below", "holes", "init-self", machines=QEMU, left_out=UNTRIED),
     isolated("floods", "string-ports", "exits", "wbinvd", "ipis", "console", code=bhrun.PASS, seconds=8, machines=QEMU,
