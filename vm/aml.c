@@ -30,10 +30,8 @@
 #define RES_IO_DECODE  0x01 /* all 16 bits */
 #define RES_READ_WRITE 0x01
 #define WINDOW_MEMORY  0
-#define WINDOW_IO      1
 #define WINDOW_BUS     2
 #define WINDOW_FIXED   0x0c /* both ends; passed on, not consumed */
-#define WINDOW_IO_ALL  0x03 /* ISA and other addresses */
 
 void aml_byte(struct aml *a, uint8_t value)
 {
@@ -273,11 +271,6 @@ static void window(struct aml *a, uint8_t tag, uint8_t kind, uint8_t flags, uint
 void aml_window_bus(struct aml *a, uint16_t first, uint16_t last)
 {
 	window(a, RES_WORD, WINDOW_BUS, 0, first, last, 2);
-}
-
-void aml_window_io(struct aml *a, uint16_t first, uint16_t last)
-{
-	window(a, RES_WORD, WINDOW_IO, WINDOW_IO_ALL, first, last, 2);
 }
 
 void aml_window_memory(struct aml *a, uint32_t first, uint32_t last)

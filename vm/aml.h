@@ -42,7 +42,6 @@ void aml_irq(struct aml *a, uint32_t irq);
 void aml_memory_fixed(struct aml *a, uint32_t base, uint32_t size);
 /* What a host bridge passes on: bus numbers, ports, memory; both ends included. */
 void aml_window_bus(struct aml *a, uint16_t first, uint16_t last);
-void aml_window_io(struct aml *a, uint16_t first, uint16_t last);
 void aml_window_memory(struct aml *a, uint32_t first, uint32_t last);
 
 #endif

@@ -126,9 +126,16 @@ int elf_phdr(struct load *l, const struct elf *e, uint32_t i, struct elf_phdr64 
 	return 0;
 }
 
-bool elf_in_file(const struct load *l, const struct elf_phdr64 *p)
+int elf_in_file(struct load *l, const struct elf_phdr64 *p, uint32_t i)
 {
-	return p->offset <= l->r->kernel->size && p->filesz <= l->r->kernel->size - p->offset;
+	uint64_t size = l->r->kernel->size;
+
+	if (p->offset <= size && p->filesz <= size - p->offset)
+		return 0;
+	return load_fail(
+		l, -ENOEXEC,
+		"the image is truncated: part %u (0x%llx bytes at 0x%llx) is not all there", i,
+		(unsigned long long)p->filesz, (unsigned long long)p->offset);
 }
 
 static int segment_claim(struct load *l, const struct elf_phdr64 *p)
@@ -165,12 +172,9 @@ int elf_claim(struct load *l, struct elf *e)
 			return err;
 		if (p.type != ELF_PT_LOAD)
 			continue;
-		if (!elf_in_file(l, &p))
-			return load_fail(
-				l, -ENOEXEC,
-				"the image is truncated: part %u (0x%llx bytes at 0x%llx) is not all there",
-				i, (unsigned long long)p.filesz, (unsigned long long)p.offset);
-		err = segment_claim(l, &p);
+		err = elf_in_file(l, &p, i);
+		if (!err)
+			err = segment_claim(l, &p);
 		if (err)
 			return err;
 		any |= p.memsz != 0;

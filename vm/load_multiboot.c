@@ -11,8 +11,9 @@
 /* MULTIBOOT2 3.1.3: a load address that means "the file's first byte" */
 #define LOAD_WHOLE UINT32_MAX
 
-bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, uint32_t len,
-		    uint64_t *off)
+/* @magic at a multiple of @align, from *off on, with whole @len bytes. */
+static bool magic_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, uint32_t len,
+		       uint64_t *off)
 {
 	const struct image *image = l->r->kernel;
 	uint64_t end = min_u64(image->size, limit), at = *off;
@@ -29,6 +30,31 @@ bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t lim
 				return end - *off >= len;
 		}
 		at += n;
+	}
+	return false;
+}
+
+static uint32_t words_sum(const uint8_t *bytes, uint32_t len)
+{
+	uint32_t sum = 0, word;
+
+	for (uint32_t i = 0; i + sizeof(word) <= len; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		sum += word;
+	}
+	return sum;
+}
+
+bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, void *header,
+		    uint32_t len, uint64_t *off)
+{
+	const struct image *image = l->r->kernel;
+
+	for (*off = 0; magic_find(l, magic, align, limit, len, off); *off += align) {
+		if (image->read(image->arg, *off, header, len) < 0)
+			return false;
+		if (!words_sum(header, len))
+			return true;
 	}
 	return false;
 }

@@ -56,16 +56,7 @@ _Static_assert(sizeof(struct info_range) == 24, "3.3");
 
 static bool header_find(struct load *l, uint64_t *off, struct header *h)
 {
-	const struct image *image = l->r->kernel;
-
-	for (*off = 0; multiboot_find(l, HEADER_MAGIC, HEADER_ALIGN, HEADER_LIMIT, sizeof(*h), off);
-	     *off += HEADER_ALIGN) {
-		if (image->read(image->arg, *off, h, sizeof(*h)) < 0)
-			return false;
-		if (h->magic + h->flags + h->checksum == 0)
-			return true;
-	}
-	return false;
+	return multiboot_find(l, HEADER_MAGIC, HEADER_ALIGN, HEADER_LIMIT, h, sizeof(*h), off);
 }
 
 bool multiboot1_is(struct load *l)

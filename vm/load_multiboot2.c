@@ -98,16 +98,7 @@ struct block {
 
 static bool header_find(struct load *l, uint64_t *off, struct header *h)
 {
-	const struct image *image = l->r->kernel;
-
-	for (*off = 0; multiboot_find(l, HEADER_MAGIC, HEADER_ALIGN, HEADER_LIMIT, sizeof(*h), off);
-	     *off += HEADER_ALIGN) {
-		if (image->read(image->arg, *off, h, sizeof(*h)) < 0)
-			return false;
-		if (h->magic + h->arch + h->length + h->checksum == 0)
-			return true;
-	}
-	return false;
+	return multiboot_find(l, HEADER_MAGIC, HEADER_ALIGN, HEADER_LIMIT, h, sizeof(*h), off);
 }
 
 bool multiboot2_is(struct load *l)

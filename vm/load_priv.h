@@ -93,7 +93,7 @@ struct elf {
 /* Read and check the headers of the kernel; program header @i in the wide form; is its content all in the file? */
 int elf_open(struct load *l, struct elf *e);
 int elf_phdr(struct load *l, const struct elf *e, uint32_t i, struct elf_phdr64 *p);
-bool elf_in_file(const struct load *l, const struct elf_phdr64 *p);
+int elf_in_file(struct load *l, const struct elf_phdr64 *p, uint32_t i);
 
 /* Claim every segment; nothing is written before all of it is known to be sound. Sets start_pa and the image's span. */
 int elf_claim(struct load *l, struct elf *e);
@@ -122,9 +122,12 @@ struct multiboot_address {
 	uint32_t header, load, load_end, bss_end;
 };
 
-/* Find @magic at a multiple of @align in the first @limit bytes of the kernel, from *off on; whole @len bytes. */
-bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, uint32_t len,
-		    uint64_t *off);
+/*
+ * Find the header of @len bytes in the first @limit of the kernel, at a multiple of @align: it begins with @magic, and its
+ * words add up to 0. To @header and *off.
+ */
+bool multiboot_find(struct load *l, uint32_t magic, uint32_t align, uint32_t limit, void *header,
+		    uint32_t len, uint64_t *off);
 
 /* Place an image that says itself where it goes (the header lies at @off), or by its ELF headers; the entry's address. */
 int multiboot_place_address(struct load *l, uint64_t off, const struct multiboot_address *a,

@@ -95,12 +95,9 @@ static int notes_find(struct load *l, struct elf *e)
 		err = elf_phdr(l, e, i, &p);
 		if (err || p.type != ELF_PT_NOTE)
 			continue;
-		if (!elf_in_file(l, &p))
-			return load_fail(
-				l, -ENOEXEC,
-				"the image is truncated: part %u (0x%llx bytes at 0x%llx) is not all there",
-				i, (unsigned long long)p.filesz, (unsigned long long)p.offset);
-		err = notes_walk(l, e, &p);
+		err = elf_in_file(l, &p, i);
+		if (!err)
+			err = notes_walk(l, e, &p);
 	}
 	return err;
 }
