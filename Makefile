@@ -84,8 +84,18 @@ GUEST_LIB   := $(wildcard guests/bare/start.asm guests/bare/lib/*.c guests/bare/
 GUEST_ELFS  := $(addprefix $(BUILD)/guests/,$(addsuffix .elf,$(basename $(notdir $(GUEST_FILES)))))
 GUEST_OBJS  := $(GUEST_LIB:%=$(BUILD)/obj/%.o)
 
+# guests/examples has a Makefile of its own, so that the folder can be copied and added to elsewhere.
+EXAMPLES     := $(wildcard guests/examples/*)
+EXAMPLE_ELFS := $(patsubst guests/examples/%,$(BUILD)/guests/%.elf,$(basename \
+                $(filter-out %/start.asm %/guest.c,$(filter %.c %.asm,$(EXAMPLES)))))
+
 .PHONY: guests
-guests: $(GUEST_ELFS)
+guests: $(GUEST_ELFS) $(EXAMPLE_ELFS)
+
+$(EXAMPLE_ELFS) &: $(EXAMPLES)
+	@$(MAKE) --no-print-directory -C guests/examples CC=$(CC) OUT=$(abspath $(BUILD)/guests) \
+		OBJ=$(abspath $(BUILD)/obj/guests/examples)
+	@touch $(EXAMPLE_ELFS)
 
 $(BUILD)/obj/guests/%.c.o: guests/%.c Makefile
 	@mkdir -p $(@D)
@@ -266,7 +276,7 @@ help:
 	@echo "make check       formatting, warnings with gcc and clang, static analysis"
 	@echo "make bench       figures"
 	@echo "make desk        $(BUILD)/bulkhead-check: can this machine run this configuration?"
-	@echo "make guests, service             the guests that the tests use"
+	@echo "make guests, service             guests/examples and guests/bare; the Linux of the service guest"
 	@echo "make clean       all of $(BUILD)/ but what was fetched; distclean: that too"
 
 -include $(shell find $(BUILD)/obj $(BUILD)/unit/obj $(BUILD)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from cases_bare import bare, vm
+
 from harness import TREE, Case, Failure
 from cases_linux import BOCHS, BZIMAGE, INITRD, VMLINUX
 
@@ -105,10 +105,6 @@ with open(os.path.join(TREE, "guests", "run.conf"), encoding="utf-8") as f:
     RUN_CONFIG = f.read()
 
 CASES = [
-    # The two small guests of make run, on one CPU.
-    bare("small-guests", vm("latency", "period=20 every=25 reports=2"), vm("load", "every=1 reports=2"), timeout=90,
-         expect=(r"^latency\| latency: 50 wake-ups, \d+ missed, worst \d+ us;.* <\d+ us: \d+",
-                 r"^load\| load: [1-9]\d* rounds, 0 wrong", r"vm latency: exit 0", r"vm load: exit 0")),
     Case("make-run", RUN_CONFIG, {"linux": VMLINUX, "initrd": INITRD, "latency": "build/guests/latency.elf",
                                   "load": "build/guests/load.elf"}, cpus=4, memory=2048, timeout=300, quick=False,
          script=tour, expect=(r"bulkhead: \[.*vm service: exit 0", r"bulkhead: \[.*power off"), left_out=OTHER_BEDS),

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Never idle: sums over all of a buffer that it writes anew each time, and every one must be right. */
 
-#include "lib/clock.h"
-#include "lib/guest.h"
-#include "lib/x86.h"
+#include "guest.h"
 
 #define NS_PER_S 1000000000UL
 #define WORDS	 (1U << 18) /* 2 MiB */
-#define STEP	 0x9e3779b97f4a7c15ULL
+#define STEP	 0x9e3779b97f4a7c15UL
 
 static uint64_t words[WORDS];
 
@@ -25,19 +23,15 @@ static bool round_is_right(uint64_t seed)
 	return sum == wanted;
 }
 
-uint32_t guest_main(void)
+int guest_main(void)
 {
-	uint64_t every = cmdline_number("every", 10) * NS_PER_S,
-		 reports = cmdline_number("reports", 0);
-	uint64_t next, rounds = 0, wrong = 0;
+	uint64_t every = option("every", 10) * NS_PER_S, reports = option("reports", 0);
+	uint64_t next = now() + every, rounds = 0, wrong = 0;
 
-	if (!clock_start())
-		return 255;
 	print("load: sums over %lu KiB\n", sizeof(words) / 1024);
-	next = clock_ns() + every;
 	for (uint64_t done = 0; !reports || done < reports;) {
 		wrong += !round_is_right(rounds++);
-		if (clock_ns() < next)
+		if (now() < next)
 			continue;
 		next += every;
 		print("load: %lu rounds, %lu wrong\n", rounds, wrong);
