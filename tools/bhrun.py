@@ -100,6 +100,7 @@ class Setup:
     bochs_ips: int = BOCHS_IPS
     bochs_tftp: str = ""  # a folder: the card is on a user network whose TFTP server offers it; else on none
     bad_msrs: bool = True  # bochs: unknown MSRs read as zero instead of #GP
+    bochs_debugger: str = "c"  # commands of its debugger, whose answers are in emulator.log
     disk: str = ""  # a raw image: AHCI's first disk on qemu, the first IDE disk on bochs
     reboot: bool = False  # may the machine reset and go on? else a reset ends the run
     direct: tuple = ()  # (kernel, initrd, command line): boot this without Bulkhead (qemu)
@@ -383,7 +384,7 @@ class Machine:
         with open(os.path.join(self.work, "bochsrc"), "w", encoding="utf-8") as f:
             f.write(text)
         with open(os.path.join(self.work, "debugger"), "w", encoding="ascii") as f:
-            f.write("c\nquit\n")
+            f.write(s.bochs_debugger + "\nquit\n")
         return ["bochs", "-q", "-f", "bochsrc", "-rc", "debugger"]
 
     # --------------------------------------------------------------------------------- interaction

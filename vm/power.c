@@ -4,10 +4,12 @@
 #include "vm/power.h"
 #include "arch/cpu.h"
 #include "arch/io.h"
+#include "arch/lapic.h"
 #include "arch/log.h"
 #include "arch/percpu.h"
 #include "drivers/pci.h"
 #include "drivers/power.h"
+#include "lib/atomic.h"
 #include "lib/lock.h"
 #include "vdev/vboard.h"
 #include "vdev/vpower.h"
@@ -217,15 +219,20 @@ void power_triple_fault(struct vcpu *v)
 
 /* --- the way down --- */
 
-/* Every other CPU leaves VMX or SVM, and halts; those that do not within the bound are left to the reset. */
+/*
+ * Every other CPU leaves VMX or SVM, and halts; those that do not within the bound are left to the reset. The request
+ * comes by NMI: not every processor takes an interrupt while its guest has them off (vmx/quirk.c).
+ */
 static void machine_park(void)
 {
 	uint64_t end = tsc_read() + PARK_WAIT_MS * tsc_khz;
 	bool all = false;
 
 	for (uint32_t i = 0; i < cpu_count; i++) {
-		if (cpu_by_index[i] && cpu_by_index[i] != this_cpu())
-			sched_kick(cpu_by_index[i], CPU_REQ_PARK);
+		if (!cpu_by_index[i] || cpu_by_index[i] == this_cpu())
+			continue;
+		atomic_or_u64(&cpu_by_index[i]->requests, CPU_REQ_PARK);
+		lapic_nmi(cpu_by_index[i]->apic_id);
 	}
 	while (!all && tsc_read() < end) {
 		all = true;

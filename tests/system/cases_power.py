@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who may switch the machine off or reset it: every way there is, with and without `power = service`."""
 
+import os
 import re
 import time
 
@@ -73,30 +74,73 @@ def denied(how, cpus=1, **rest):
                 forbid=(r"bulkhead: \[.*info: (power off|reboot)$",), timeout=60, **rest)
 
 
+CR4_VMXE = 1 << 13  # cannot be cleared in VMX operation (SDM vol. 3, 24.8): where it is clear, VMXOFF was executed
 EFER_SVME = 1 << 12
+LEAVES_CPUS = 4
+NEAR = 12  # bytes: at least two instructions
 
 
-def leaves_svm(symbol):
-    """Stops the machine where it is about to switch itself off or reset itself: no processor is in SVM any more."""
-    def script(machine, run):
-        machine.wait("Booting", run.case.timeout)
-        stub = gdbstub.Stub(run.work)
-        stub.run_to(gdbstub.symbol(symbol), lambda: None)
-        efer = [int(e, 16) for e in re.findall(r"^EFER=(\w+)", machine.hmp("info registers -a"), re.M)]
-        stub.go()
-        if len(efer) != run.case.cpus or any(e & EFER_SVME for e in efer):
-            raise Failure("EFER at %s: %s" % (symbol, " ".join("%x" % e for e in efer)))
-    return script
+def look_qemu(machine, address):
+    """EFER of all processors where one of them is about to execute @address; the machine goes on."""
+    machine.stub.run_to(address, lambda: None)
+    return [int(e, 16) for e in re.findall(r"^EFER=(\w+)", machine.hmp("info registers -a"), re.M)]
+
+
+def left_qemu(machine, run):
+    machine.wait("Booting", run.case.timeout)
+    machine.stub = gdbstub.Stub(run.work)
+    before, after = (look_qemu(machine, gdbstub.symbol(run.words[w])) for w in ("before", "after"))
+    machine.stub.go()
+    return before, after, EFER_SVME
+
+
+def left_bochs(machine, run):
+    """Its debugger has been told at the start where to stop, and to print all processors' registers there."""
+    machine.wait(r"bulkhead: \[.*info: (power off|reboot)\r?$", run.case.timeout)
+    end = time.monotonic() + run.case.timeout
+    while machine.alive():
+        if time.monotonic() > end:
+            raise Failure("Bochs' debugger has not stopped there")
+        time.sleep(0.1)
+    with open(os.path.join(run.work, "emulator.log"), encoding="latin-1") as f:
+        looks = re.split("\\) Breakpoint ", f.read())[1:3]
+    if len(looks) != 2:
+        raise Failure("Bochs' debugger has stopped at %d places" % len(looks))
+    vmx = run.machine == "bochs-vmx"
+    before, after = ([int(n, 16) for n in re.findall(r"%s=(0x\w+):" % ("CR4" if vmx else "EFER"), look)] for look in looks)
+    return before, after, CR4_VMXE if vmx else EFER_SVME
+
+
+def leaves_virtualization(machine, run):
+    """Every processor is in SVM or VMX where the first begins to leave it, and none where the machine's power goes."""
+    left = left_qemu if run.machine == "qemu-svm" else left_bochs
+    before, after, bit = left(machine, run)
+    if len(before) != run.case.cpus or not all(v & bit for v in before):
+        raise Failure("before: " + " ".join("%x" % v for v in before))
+    if len(after) != run.case.cpus or any(v & bit for v in after):
+        raise Failure("at the end: " + " ".join("%x" % v for v in after))
+
+
+def stops(words):
+    """Commands for Bochs' debugger: all processors' control registers at two places. There it ends. With several processors
+    it oversees an instruction that is the first of a processor's turn, so that it looks for those behind it too."""
+    def lines(form, numbers):
+        return "".join(form % n + "\n" for n in numbers)
+
+    before, after = (gdbstub.symbol(words[w]) for w in ("before", "after"))
+    look = lines("set $cpu=%d\ncreg", range(LEAVES_CPUS))
+    return (lines("lb %#x", range(before, before + NEAR)) + "c\n" + look + lines("d %d", range(1, 1 + NEAR)) +
+            lines("lb %#x", range(after, after + NEAR)) + "c\n" + look)
 
 
 def leaves(how, symbol):
     last = "power off" if how == "s5" else "reboot"
-    return Case("power-%s-leaves" % how, system(how, "service", 4), POWER, machines=BEDS[:1], left_out=NO_STOP, cpus=4,
-                timeout=60, qemu_args=gdbstub.QEMU_ARGS, script=leaves_svm(symbol),
-                expect=(r"bulkhead: \[.*info: %s$" % last,))
+    words = {m: {"before": m[-3:] + "_cpu_off", "after": symbol} for m in BEDS}
+    return Case("power-%s-leaves" % how, system(how, "service", LEAVES_CPUS), POWER, machines=BEDS, cpus=LEAVES_CPUS,
+                timeout=60, qemu_args=gdbstub.QEMU_ARGS, words=words, bochs={"bochs_debugger": stops},
+                script=leaves_virtualization, expect=(r"bulkhead: \[.*info: %s$" % last,))
 
 
-NO_STOP = {m: "Bochs cannot be stopped at an instruction" for m in BEDS[1:]}
 NO_SHUTDOWN = {"bochs-svm": "Bochs panics at a triple fault before it looks at SVM's intercept"}
 NO_RESTART = {m: "Bochs' BIOS finds no keyboard after a reset with several processors" for m in BEDS[1:]}
 NO_RESET_REGISTER = {m: "its FADT has no reset register" for m in BEDS[1:]}

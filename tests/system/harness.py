@@ -40,7 +40,7 @@ class Case:
     hypervisor: str = ""  # file below the tree instead of build/bulkhead
     append: str = ""  # words on the hypervisor's command line
     qemu_args: tuple = ()  # {work} is the case's folder
-    bochs: dict = dataclasses.field(default_factory=dict)  # bochs_model, bochs_ips, bad_msrs, bochs_tftp of the Setup
+    bochs: dict = dataclasses.field(default_factory=dict)  # bochs_* and bad_msrs of the Setup
     disk: int = 0  # MiB of an empty disk on AHCI (IDE on Bochs)
     reboot: bool = False  # the machine may reset and go on
     timeout: int = 120  # seconds on QEMU; Bochs is given BOCHS_PATIENCE times as much
@@ -117,6 +117,11 @@ def fill(text, words):
     return text
 
 
+def filled(value, words):
+    """A value of a row: text with words, or a function of the words."""
+    return value(words) if callable(value) else fill(value, words) if isinstance(value, str) else value
+
+
 def setup_of(run):
     case, machine = run.case, run.machine
     bochs = machine.startswith("bochs")
@@ -132,8 +137,7 @@ def setup_of(run):
             f.truncate(case.disk << 20)
     return bhrun.Setup("qemu-svm" if machine == BARE else machine, case.cpus, case.memory, case.firmware,
                        case.icount, args, disk=disk, reboot=case.reboot, direct=direct,
-                       **({k: fill(v, run.words) if isinstance(v, str) else v for k, v in case.bochs.items()}
-                          if bochs else {}))
+                       **({k: filled(v, run.words) for k, v in case.bochs.items()} if bochs else {}))
 
 
 def make_image(run):
