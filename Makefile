@@ -23,7 +23,12 @@ INCLUDES := -I. -Iinclude
 # What the hypervisor and the bare guests share. Paths are cut so that two trees give the same bytes.
 BARE     := -std=gnu11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic -fno-pie \
             -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
-            -fno-strict-aliasing -O2 -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+            -fno-strict-aliasing -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP
+# What runs in an ordinary exit is built for speed, the rest for size.
+FAST     := $(addsuffix /%,arch boot ept lib sched) $(foreach d,svm vmx,$(addprefix $d/,cpu.c exit.c vcpu.c)) \
+            $(addprefix vm/,board.c console.c console_%.c cpuid.c cr.c decode%.c emulate.c emulate_mem.c exit.c gmem.c gwalk.c hypercall.c \
+            io.c irq.c memory.c mmio.c msr.c run.c vcpu.c xstate.c) $(addprefix vdev/,vioapic.c vlapic%.c vpic.c vuart.c)
+optimize  = $(if $(filter $(FAST),$(1)),-O2,-Os)
 CFLAGS   := $(BARE) -mcmodel=kernel $(INCLUDES) $(WARNINGS) -DBULKHEAD_VERSION='"$(VERSION)"'
 NASMFLAGS := -f elf64 -g -F dwarf -I./ -Iinclude/
 LDFLAGS  := -nostdlib -static -T linker.ld -z max-page-size=4096 -z noexecstack --build-id=none \
@@ -60,7 +65,7 @@ $(BUILD)/bulkhead: $(OBJECTS) linker.ld
 $(BUILD)/obj/%.c.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	@$(CC) $(CFLAGS) -c -o $@ $<
+	@$(CC) $(CFLAGS) $(call optimize,$<) -c -o $@ $<
 
 $(BUILD)/obj/%.asm.o: %.asm Makefile
 	@mkdir -p $(@D)
@@ -100,7 +105,7 @@ $(EXAMPLE_ELFS) &: $(EXAMPLES)
 $(BUILD)/obj/guests/%.c.o: guests/%.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	@$(CC) $(BARE) -mcmodel=small -Iinclude -Iguests/bare $(WARNINGS) -c -o $@ $<
+	@$(CC) $(BARE) -O2 -mcmodel=small -Iinclude -Iguests/bare $(WARNINGS) -c -o $@ $<
 
 $(BUILD)/obj/guests/%.asm.o: guests/%.asm Makefile
 	@mkdir -p $(@D)
