@@ -148,14 +148,11 @@ static uint8_t header_type(uint16_t bdf)
 	return pci_read(bdf, PCI_HEADER_TYPE, 1) & PCI_HEADER_MASK;
 }
 
-uint8_t pci_capability(uint16_t bdf, uint8_t id)
+/* The first capability @id from the one on that register @link points to. */
+static uint8_t capability_from(uint16_t bdf, uint32_t link, uint8_t id)
 {
-	uint8_t type = header_type(bdf);
-	uint32_t at;
+	uint32_t at = pci_read(bdf, link, 1);
 
-	if (type >= HEADER_TYPES || !(pci_read(bdf, PCI_STATUS, 2) & PCI_STATUS_CAPS))
-		return 0;
-	at = pci_read(bdf, type == PCI_HEADER_CARDBUS ? CARDBUS_CAPS : PCI_CAPABILITIES, 1);
 	for (uint32_t i = 0; i < CAPS_MAX; i++) {
 		at &= ~(uint32_t)CAP_ALIGN;
 		if (at < CAP_FIRST)
@@ -165,6 +162,21 @@ uint8_t pci_capability(uint16_t bdf, uint8_t id)
 		at = pci_read(bdf, at + CAP_NEXT, 1);
 	}
 	return 0;
+}
+
+uint8_t pci_capability(uint16_t bdf, uint8_t id)
+{
+	uint8_t type = header_type(bdf);
+
+	if (type >= HEADER_TYPES || !(pci_read(bdf, PCI_STATUS, 2) & PCI_STATUS_CAPS))
+		return 0;
+	return capability_from(bdf, type == PCI_HEADER_CARDBUS ? CARDBUS_CAPS : PCI_CAPABILITIES,
+			       id);
+}
+
+uint8_t pci_capability_next(uint16_t bdf, uint8_t at, uint8_t id)
+{
+	return capability_from(bdf, at + CAP_NEXT, id);
 }
 
 /* @cap's registers lie in the port space only if the capability does not start too near its end. */

@@ -96,6 +96,8 @@ const struct pci_function *pci_find(const struct pci_list *list, uint16_t bdf);
 
 /* Offset of the first capability @id of a function, 0: none. Bounded, whatever the chain looks like. */
 uint8_t pci_capability(uint16_t bdf, uint8_t id);
+/* The next one behind the capability at @at. The caller bounds how often it asks: a chain may loop. */
+uint8_t pci_capability_next(uint16_t bdf, uint8_t at, uint8_t id);
 
 /* Read BAR @n (0 to 5; a bridge has 2). The upper half of a 64-bit BAR is not one itself: the caller skips it. */
 struct pci_bar pci_bar_read(uint16_t bdf, uint32_t n);

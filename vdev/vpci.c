@@ -440,18 +440,22 @@ int vpci_retarget(struct vpci *v, struct vpci_irq *irq, uint64_t phys_addr, uint
 	return msix_retarget(v, f, irq->index, phys_addr, phys_data);
 }
 
-void vpci_quiesce(struct vpci *v)
+void vpci_quiesce(struct vpci *v, uint32_t i)
 {
-	for (uint32_t i = 0; i < v->func_max; i++) {
-		struct vpci_func *f = &v->funcs[i];
-		uint32_t command;
+	struct vpci_func *f = &v->funcs[i];
+	uint32_t command;
 
-		if (!f->used || !f->visible || f->readonly)
-			continue;
-		command = hw_read(v, f, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER;
-		hw_write(v, f, PCI_COMMAND, 2, command);
-		msi_reset(v, f);
-		msix_reset(v, f);
-	}
 	v->latch = 0;
+	if (!f->used || !f->visible || f->readonly)
+		return;
+	command = hw_read(v, f, PCI_COMMAND, 2) & ~(uint32_t)PCI_COMMAND_MASTER;
+	hw_write(v, f, PCI_COMMAND, 2, command);
+	msi_reset(v, f);
+	msix_reset(v, f);
+}
+
+void vpci_forget(struct vpci *v, uint32_t i)
+{
+	if (v->funcs[i].used)
+		func_forget(v, &v->funcs[i]);
 }

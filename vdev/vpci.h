@@ -140,6 +140,7 @@ struct vpci_func {
 	bool visible;
 	bool readonly; /* a bridge above a function that was given away */
 	bool bridge;
+	bool mastered; /* its bus mastering has been on since it was learned about */
 	uint8_t bar_count;
 	uint8_t sizing; /* bit per BAR register: the guest has written all ones, to learn its size */
 	uint8_t hidden_count;
@@ -223,9 +224,13 @@ void vpci_cfg_write(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size, ui
 int vpci_retarget(struct vpci *v, struct vpci_irq *irq, uint64_t phys_addr, uint32_t phys_data);
 
 /*
- * Before the guest restarts: bus mastering, MSI and MSI-X off in every visible function, sources unbound, the guest's
- * values as after a reset. Bridges above given-away functions keep running.
+ * Before the guest restarts, for each slot @i of the functions' array: bus mastering, MSI and MSI-X off if there is a
+ * visible function, its sources unbound, the guest's values as after a reset. Bridges above given-away functions keep
+ * running.
  */
-void vpci_quiesce(struct vpci *v);
+void vpci_quiesce(struct vpci *v, uint32_t i);
+
+/* Then forget what is in slot @i; the devices may be reset meanwhile, and are added anew. */
+void vpci_forget(struct vpci *v, uint32_t i);
 
 #endif

@@ -240,6 +240,7 @@ static void bars_read(struct vpci *v, struct vpci_func *f)
 	for (uint32_t i = 0; i < f->bar_count; i++)
 		old[i] = bar_decodes(f, i);
 	f->command = (uint16_t)hw_read(v, f, PCI_COMMAND, 2);
+	f->mastered |= (f->command & PCI_COMMAND_MASTER) != 0;
 	for (uint32_t i = 0; i < f->bar_count; i++)
 		f->bar[i] = hw_read(v, f, PCI_BAR0 + 4 * i, 4);
 	if (!v->ops->bar_changed)

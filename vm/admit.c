@@ -37,16 +37,6 @@ static void rule_supported(struct admission *a, const struct config_vm *vm)
 			config_error(a->rep, vm->at[unsupported[i]], NULL, 0,
 				     "%s is not supported by this version", name);
 	}
-	if (vm->role != ROLE_SERVICE)
-		return;
-	if (vm->on_fault == FAULT_RESTART)
-		config_error(
-			a->rep, vm->at[VM_ON_FAULT], NULL, 0,
-			"on-fault = restart of the service guest is not supported by this version");
-	if (vm->on_exit == VM_EXIT_RESTART)
-		config_error(
-			a->rep, vm->at[VM_ON_EXIT], NULL, 0,
-			"on-exit = restart of the service guest is not supported by this version");
 }
 
 static void rule_complete(struct admission *a, const struct config_vm *vm)

@@ -166,7 +166,6 @@ void board_reset(struct vm *vm)
 	vrtc_reset(&vm->rtc);
 	vm->pci_select = 0;
 	lock_release(&vm->irq_lock);
-	vpower_reset(&vm->power);
 }
 
 void board_stop(struct vm *vm)

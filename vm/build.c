@@ -228,6 +228,8 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 	memory_load_target(vm, in, &target);
 	if (!e && config_vm_restarts(c))
 		e = restart_record(vm, &target);
+	if (!e && restart_possible(vm) && vm->service)
+		e = overlay_keep(vm, in->acpi);
 	if (!e && !vm->service)
 		r.rsdp = board_tables(vm, &target);
 	if (!e)

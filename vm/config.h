@@ -182,8 +182,7 @@ static inline bool config_vm_has(const struct config_vm *vm, enum config_vm_key 
 /* Can @vm ever be restarted? */
 static inline bool config_vm_restarts(const struct config_vm *vm)
 {
-	return vm->role == ROLE_ISOLATED &&
-	       (vm->on_fault == FAULT_RESTART || vm->on_exit == VM_EXIT_RESTART);
+	return vm->on_fault == FAULT_RESTART || vm->on_exit == VM_EXIT_RESTART;
 }
 
 /* How many vCPUs has @vm on a machine of @cpus CPUs, and on which CPU is its vCPU @i? */

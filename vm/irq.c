@@ -303,20 +303,32 @@ static void ioapic_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, b
 	lock_release(&v->vm->irq_lock);
 }
 
+static void ioapic_reset(struct vm *vm, uint32_t i)
+{
+	if (vm->service)
+		vioapic_init(&vm->ioapic[i], i, pins_ioapic_pins(i), pins_ioapic_id(i), &vm->host,
+			     vm);
+	else
+		vioapic_init(&vm->ioapic[i], i, VIOAPIC_PINS, 0, &vm->host, vm);
+}
+
+void irq_ioapics_reset(struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->ioapic_count; i++)
+		ioapic_reset(vm, i);
+}
+
 static INIT int ioapics_init(struct vm *vm)
 {
-	uint32_t n = vm->service ? pins_ioapics() : 1;
 	int err = 0;
 
-	for (uint32_t i = 0; i < n && !err; i++) {
+	vm->ioapic_count = vm->service ? pins_ioapics() : 1;
+	irq_ioapics_reset(vm);
+	for (uint32_t i = 0; i < vm->ioapic_count && !err; i++) {
 		uint64_t base = vm->service ? pins_ioapic_base(i) : VBOARD_IOAPIC;
-		uint32_t pins = vm->service ? pins_ioapic_pins(i) : VIOAPIC_PINS;
-		uint8_t id = vm->service ? pins_ioapic_id(i) : 0;
 
-		vioapic_init(&vm->ioapic[i], i, pins, id, &vm->host, vm);
 		err = mmio_add(vm, base, base + VIOAPIC_MMIO_SIZE - 1, ioapic_page, &vm->ioapic[i]);
 	}
-	vm->ioapic_count = n;
 	return err;
 }
 

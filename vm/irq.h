@@ -29,6 +29,8 @@ uint32_t irq_isa_gsi(uint32_t irq);
 void irq_line(struct vm *vm, uint32_t irq, bool level);
 /* The same with vm->irq_lock held. */
 void irq_line_locked(struct vm *vm, uint32_t irq, bool level);
+/* All of @vm's virtual I/O APICs as after power-up; vm->irq_lock held. */
+void irq_ioapics_reset(struct vm *vm);
 /* Deliver a message (MSI address and data, SDM vol. 3, 11.11) to @vm. */
 void irq_message(struct vm *vm, uint64_t addr, uint32_t data);
 /* The CPU that a message would go to first, or that of vCPU 0. */

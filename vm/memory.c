@@ -21,6 +21,7 @@
 #define HIGH_RAM	 (4 * GIB)
 #define CONVENTIONAL_END 0xa0000
 #define UPPER_MEMORY	 0x100000
+#define SKIP_MAX	 64 /* frames of others that one step of scrubbing passes */
 #define RIGHTS_ALL	 (NESTED_R | NESTED_W | NESTED_X)
 
 static struct mtrr_state mtrr;
@@ -101,6 +102,7 @@ static INIT int service_fill(struct vm *vm, const struct build_input *in)
 		if (in->map[i].type == MEM_RAM)
 			ram_end = max_u64(ram_end, in->map[i].base.v + in->map[i].size);
 	}
+	vm->memory = ram_end;
 	ram_end = ALIGN_UP(ram_end, PAGE_SIZE_1G);
 	/* With pages of 1 GiB all that can be addressed costs two tables; else the far holes are mapped on demand. */
 	if (vm->nested.pt.max_leaf < PTAB_1G || memory_phys_bits() > 42)
@@ -182,19 +184,35 @@ static INIT int extent_map(struct vm *vm, const struct mem_range *e, uint64_t *g
 	return 0;
 }
 
-int memory_scrub(struct vm *vm, uint64_t at)
+/* Where an isolated VM's RAM at offset @at is. The service guest's offsets are addresses. */
+static uint64_t ram_gpa(const struct vm *vm, uint64_t at)
 {
-	void *page = guest_map(vm, at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM, true);
+	return vm->service || at < LOW_RAM_END ? at : at - LOW_RAM_END + HIGH_RAM;
+}
 
+int memory_scrub(struct vm *vm, uint64_t *at)
+{
+	void *page;
+
+	/* The firmware's frames, and those of others, stay as they are. */
+	for (uint32_t i = 0; vm->service && frame_owner(HPA(*at)) != OWNER_VM(vm->id); i++) {
+		if (i == SKIP_MAX || *at >= vm->memory)
+			return *at < vm->memory;
+		*at += PAGE_SIZE;
+	}
+	if (*at >= vm->memory)
+		return 0;
+	page = guest_map(vm, ram_gpa(vm, *at), true);
 	if (!page)
 		return -EFAULT;
 	memset(page, 0, PAGE_SIZE);
-	return 0;
+	*at += PAGE_SIZE;
+	return 1;
 }
 
 static INIT int isolated_fill(struct vm *vm)
 {
-	uint64_t gpa = 0;
+	uint64_t gpa = 0, scrubbed = 0;
 	int err = frame_alloc_ram(vm->memory, OWNER_VM(vm->id), vm->extents, VM_EXTENTS,
 				  &vm->extent_count);
 
@@ -203,8 +221,10 @@ static INIT int isolated_fill(struct vm *vm)
 			  vm->extents[i].base.v + vm->extents[i].size);
 		err = extent_map(vm, &vm->extents[i], &gpa);
 	}
-	for (uint64_t at = 0; at < vm->memory && !err; at += PAGE_SIZE)
-		err = memory_scrub(vm, at);
+	for (int more = 1; more > 0 && !err;) {
+		more = memory_scrub(vm, &scrubbed);
+		err = more < 0 ? more : 0;
+	}
 	return err;
 }
 

@@ -19,8 +19,11 @@ int memory_vm_init(struct vm *vm);
  */
 int memory_vm_fill(struct vm *vm, const struct build_input *in);
 
-/* Zero the page at offset @at of the RAM of an isolated VM. 0 or -EFAULT. */
-int memory_scrub(struct vm *vm, uint64_t at);
+/*
+ * Zero the first page of @vm's own RAM at or behind *@at, an offset that begins at 0, and move it on. 1: there may be
+ * more. 0: that was all. -EFAULT. A step of a work item.
+ */
+int memory_scrub(struct vm *vm, uint64_t *at);
 
 /* Loader callbacks over @vm's memory, and the map that the guest is told; valid until the next call. Boot. */
 void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target);

@@ -9,9 +9,11 @@
 #include "vm/acpi_edit.h"
 #include "vm/memory.h"
 #include "vm/platform.h"
+#include "vm/restart.h"
 
 #define TABLE_MAX (512 * KIB)
 #define PAGES_MAX 160
+#define KEPT_MAX  512 /* pages of tables that are kept for the next life */
 
 static uint8_t table_copy[TABLE_MAX] INITBSS;
 static struct {
@@ -111,4 +113,42 @@ INIT int overlay_init(struct vm *vm, const struct acpi_info *acpi)
 		log_debug("ACPI: the service guest sees an edited %.4s", t->signature);
 	}
 	return 0;
+}
+
+/* Pages that several tables share are kept once. */
+static INIT int page_keep(struct vm *vm, uint64_t page)
+{
+	static uint64_t done[KEPT_MAX] INITBSS;
+	static uint32_t count INITDATA;
+	uint8_t *copy = NULL;
+	int err;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (done[i] == page)
+			return 0;
+	}
+	if (count == KEPT_MAX)
+		return -ENOSPC;
+	done[count++] = page;
+	for (uint32_t i = 0; i < page_count; i++) {
+		if (pages[i].page == page)
+			copy = pages[i].copy;
+	}
+	err = restart_keep_page(vm, page, copy);
+	return err == -EFAULT ? 0
+			      : err; /* tables where no memory is: the guest cannot change them */
+}
+
+INIT int overlay_keep(struct vm *vm, const struct acpi_info *acpi)
+{
+	int err = page_keep(vm, 0); /* interrupt vectors and the BIOS data area */
+
+	for (uint32_t i = 0; i < acpi->table_count && !err; i++) {
+		const struct acpi_table *t = &acpi->tables[i];
+
+		for (uint64_t at = ALIGN_DOWN(t->at.v, PAGE_SIZE); at < t->at.v + t->len && !err;
+		     at += PAGE_SIZE)
+			err = page_keep(vm, at);
+	}
+	return err;
 }

@@ -10,7 +10,7 @@
 #include "arch/pool.h"
 #include "drivers/pci.h"
 #include "lib/printf.h"
-#include "vdev/vpci.h"
+#include "vm/devices.h"
 #include "vm/irq.h"
 #include "vm/memory.h"
 #include "vm/msi.h"
@@ -23,16 +23,15 @@
 #define SEGMENT_BDF	0xffff
 #define ECAM_BUS	MIB /* of configuration space per bus */
 
-static struct vpci pci;
-static struct lock pci_lock;
+struct vpci platform_pci;
+struct lock platform_pci_lock;
 static const struct acpi_segment *ecam_segments;
 static uint32_t ecam_count;
 static struct acpi_segment segments_kept[VPCI_ECAM_MAX];
 
 /* --- the physical side --- */
 
-/* A page of device memory through this CPU's device window; valid until the next call. */
-static volatile void *device_page(uint64_t hpa)
+volatile void *platform_page(uint64_t hpa)
 {
 	uint64_t va = (uint64_t)percpu_page(this_cpu()->index, PERCPU_DEVICE);
 
@@ -47,7 +46,7 @@ static volatile void *ecam_page(void *arg, uint16_t bdf)
 		const struct acpi_segment *s = &ecam_segments[i];
 
 		if (s->segment == 0 && PCI_BUS(bdf) >= s->first_bus && PCI_BUS(bdf) <= s->last_bus)
-			return device_page(s->base.v + (uint64_t)bdf * PCIE_CONFIG_SIZE);
+			return platform_page(s->base.v + (uint64_t)bdf * PCIE_CONFIG_SIZE);
 	}
 	return NULL;
 }
@@ -101,7 +100,7 @@ static int op_trap(void *arg, gpa_t gpa, uint64_t len, bool on)
 
 static uint64_t op_mmio_read(void *arg, hpa_t hpa, uint8_t size)
 {
-	volatile void *p = device_page(hpa.v);
+	volatile void *p = platform_page(hpa.v);
 
 	(void)arg;
 	switch (size) {
@@ -118,7 +117,7 @@ static uint64_t op_mmio_read(void *arg, hpa_t hpa, uint8_t size)
 
 static void op_mmio_write(void *arg, hpa_t hpa, uint8_t size, uint64_t value)
 {
-	volatile void *p = device_page(hpa.v);
+	volatile void *p = platform_page(hpa.v);
 
 	(void)arg;
 	switch (size) {
@@ -170,9 +169,9 @@ static void config_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, 
 
 	(void)v;
 	(void)arg;
-	lock_acquire(&pci_lock);
-	done = in ? vpci_io_read(&pci, port, size, value) : vpci_io_write(&pci, port, size, *value);
-	lock_release(&pci_lock);
+	lock_acquire(&platform_pci_lock);
+	done = in ? vpci_io_read(&platform_pci, port, size, value) : vpci_io_write(&platform_pci, port, size, *value);
+	lock_release(&platform_pci_lock);
 	if (done || !in)
 		return;
 	*value = ~0U;
@@ -183,10 +182,10 @@ bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64
 	bool done;
 
 	(void)vm;
-	lock_acquire(&pci_lock);
-	done = write ? vpci_mmio_write(&pci, GPA(gpa), size, *value)
-		     : vpci_mmio_read(&pci, GPA(gpa), size, value);
-	lock_release(&pci_lock);
+	lock_acquire(&platform_pci_lock);
+	done = write ? vpci_mmio_write(&platform_pci, GPA(gpa), size, *value)
+		     : vpci_mmio_read(&platform_pci, GPA(gpa), size, value);
+	lock_release(&platform_pci_lock);
 	return done;
 }
 
@@ -211,7 +210,7 @@ static INIT uint32_t messages_count(void)
 static INIT void functions_add(void)
 {
 	for (uint32_t i = 0; i < found.count; i++)
-		vpci_add(&pci, found.functions[i].bdf);
+		vpci_add(&platform_pci, found.functions[i].bdf);
 	log_info("PCI: %u functions", found.count);
 }
 
@@ -250,24 +249,16 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 	err = funcs && entries ? msi_init(vm, messages_count()) : -ENOMEM;
 	if (err)
 		return err;
-	vpci_init(&pci, &pci_ops, vm, funcs,
+	vpci_init(&platform_pci, &pci_ops, vm, funcs,
 		  (uint32_t)min_u64(func_frames * PAGE_SIZE / sizeof(*funcs), VPCI_FUNCS_MAX),
 		  entries, (uint32_t)(entry_frames * PAGE_SIZE / sizeof(*entries)));
 	functions_add();
 	for (uint32_t i = 0; i < ecam_count && !err; i++)
-		err = vpci_ecam_add(&pci, segments_kept[i].segment, segments_kept[i].base.v,
+		err = vpci_ecam_add(&platform_pci, segments_kept[i].segment, segments_kept[i].base.v,
 				    segments_kept[i].first_bus, segments_kept[i].last_bus);
 	if (!err)
 		err = port_add(vm, PORT_CONFIG, PORT_CONFIG_END, config_port, NULL);
 	if (!err)
 		err = chips_hide(vm, acpi);
-	return err;
-}
-
-void platform_quiesce(struct vm *vm)
-{
-	(void)vm;
-	lock_acquire(&pci_lock);
-	vpci_quiesce(&pci);
-	lock_release(&pci_lock);
+	return err ? err : devices_save(vm, &found, acpi);
 }

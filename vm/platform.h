@@ -5,6 +5,7 @@
 #define VM_PLATFORM_H
 
 #include "drivers/acpi.h"
+#include "vdev/vpci.h"
 #include "vm/vm.h"
 
 /* PCI and MSI translation, ACPI overlay, hidden devices. Boot; 0 or an error. */
@@ -19,6 +20,9 @@ void platform_machine_init(const struct acpi_info *acpi);
  */
 int overlay_init(struct vm *vm, const struct acpi_info *acpi);
 
+/* Keep the tables as @vm sees them, and page 0, for its next life. After restart_record. Boot; 0 or an error. */
+int overlay_keep(struct vm *vm, const struct acpi_info *acpi);
+
 /* An access to ECAM or to a trapped page of a device. False: neither. */
 bool platform_mmio(struct vm *vm, uint64_t gpa, uint8_t size, bool write, uint64_t *value);
 
@@ -27,7 +31,11 @@ int mtrr_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 void mtrr_vm_init(struct vm *vm); /* at boot and restart */
 int mtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
-/* Bus mastering and messages off in all functions: before a restart or the end. */
-void platform_quiesce(struct vm *vm);
+/* The model of the machine's PCI functions, and the lock around every use of it. */
+extern struct vpci platform_pci;
+extern struct lock platform_pci_lock;
+
+/* An address of device memory through this CPU's device window; valid until the next call. */
+volatile void *platform_page(uint64_t hpa);
 
 #endif

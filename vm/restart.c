@@ -4,10 +4,13 @@
 #include "vm/restart.h"
 #include "arch/cpu.h"
 #include "arch/log.h"
+#include "arch/percpu.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "vm/board.h"
+#include "vm/devices.h"
 #include "vm/gmem.h"
+#include "vm/irq.h"
 #include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/xstate.h"
@@ -15,30 +18,35 @@
 /* One thing that the loader did: copied from a boot module (@read), wrote @data, or, with neither, zeroed. */
 struct piece {
 	uint64_t gpa, len;
+	uint8_t *to; /* where else than at gpa: a page of the service guest's that is not its own */
 	int (*read)(void *arg, uint64_t off, void *buf, uint32_t len);
 	void *arg;
 	uint64_t off;
 	const uint8_t *data;
 };
 
-#define PIECES ((PAGE_SIZE - sizeof(struct vm_image_head)) / sizeof(struct piece))
+/* Frames of the list: the service guest has the firmware's tables, too. */
+#define FRAMES	       1
+#define FRAMES_SERVICE 4
 
 struct vm_image_head {
+	struct vm *vm;
 	uint64_t gpr[GPR_COUNT];
 	struct guest_state state; /* of vCPU 0 */
-	uint32_t count;
-	/* where the restart is: bytes of RAM scrubbed, piece, bytes of it */
+	uint32_t count, max;	  /* of pieces */
+	/* where the restart is: devices reset, offset in RAM up to which it is scrubbed, piece, bytes of it */
+	bool devices_done, scrub_done;
 	uint64_t scrubbed;
 	uint32_t piece;
 	uint64_t done;
+	struct timer timer; /* until a device is ready */
 };
 
-/* One frame of the VM's quota. */
+/* In frames of the VM's quota. */
 struct vm_image {
 	struct vm_image_head h;
-	struct piece pieces[PIECES];
+	struct piece pieces[];
 };
-_Static_assert(sizeof(struct vm_image) <= PAGE_SIZE, "one frame");
 
 /* --- what the loader does; boot --- */
 
@@ -50,31 +58,34 @@ static INIT int piece_add(struct vm *vm, const struct piece *p)
 {
 	struct vm_image_head *h = &vm->image->h;
 
-	if (h->count == PIECES)
+	if (h->count == h->max)
 		return -ENOSPC;
 	vm->image->pieces[h->count++] = *p;
 	return 0;
 }
 
 /* Bytes that follow those of the last piece, here and in the guest, belong to it. */
-static INIT int data_add(struct vm *vm, uint64_t gpa, uint32_t len)
+static INIT int data_add(struct vm *vm, uint64_t gpa, uint8_t *to, uint32_t len)
 {
 	struct vm_image_head *h = &vm->image->h;
 	struct piece *last = h->count ? &vm->image->pieces[h->count - 1] : NULL;
+	const struct piece p = {.gpa = gpa, .len = len, .to = to, .data = data_at};
 
-	if (last && last->data && last->gpa + last->len == gpa && last->data + last->len == data_at)
+	if (last && last->data && !last->to && !to && last->gpa + last->len == gpa &&
+	    last->data + last->len == data_at)
 		last->len += len;
-	else if (piece_add(vm, &(struct piece){.gpa = gpa, .len = len, .data = data_at}))
+	else if (piece_add(vm, &p))
 		return -ENOSPC;
 	data_at += len;
 	data_left -= len;
 	return 0;
 }
 
-static INIT int record_write(void *arg, gpa_t gpa, const void *buf, uint32_t len)
+/* A copy of @buf is what will be written. */
+static INIT int data_keep(struct vm *vm, uint64_t gpa, uint8_t *to, const uint8_t *buf,
+			  uint32_t len)
 {
-	struct vm *vm = arg;
-	int err = inner.write(arg, gpa, buf, len);
+	int err = 0;
 
 	for (uint32_t done = 0; done < len && !err;) {
 		uint32_t n;
@@ -86,11 +97,25 @@ static INIT int record_write(void *arg, gpa_t gpa, const void *buf, uint32_t len
 		n = (uint32_t)min_u64(len - done, data_left);
 		if (!n)
 			return -ENOMEM;
-		memcpy(data_at, (const uint8_t *)buf + done, n);
-		err = data_add(vm, gpa.v + done, n);
+		memcpy(data_at, buf + done, n);
+		err = data_add(vm, gpa + done, to ? to + done : NULL, n);
 		done += n;
 	}
 	return err;
+}
+
+static INIT int record_write(void *arg, gpa_t gpa, const void *buf, uint32_t len)
+{
+	int err = inner.write(arg, gpa, buf, len);
+
+	return err ? err : data_keep(arg, gpa.v, NULL, buf, len);
+}
+
+INIT int restart_keep_page(struct vm *vm, uint64_t gpa, uint8_t *page)
+{
+	const uint8_t *from = page ? page : guest_map(vm, gpa, false);
+
+	return from ? data_keep(vm, gpa, page, from, PAGE_SIZE) : -EFAULT;
 }
 
 static INIT int record_copy(void *arg, gpa_t gpa, uint64_t off, uint64_t len,
@@ -110,11 +135,18 @@ static INIT int record_zero(void *arg, gpa_t gpa, uint64_t len)
 	return err || !len ? err : piece_add(arg, &(struct piece){.gpa = gpa.v, .len = len});
 }
 
+static void device_ready(struct timer *t);
+
 INIT int restart_record(struct vm *vm, struct load_target *target)
 {
-	vm->image = pool_alloc(&vm->quota, 1, NULL);
+	uint32_t frames = vm->service ? FRAMES_SERVICE : FRAMES;
+
+	vm->image = pool_alloc(&vm->quota, frames, NULL);
 	if (!vm->image)
 		return -ENOMEM;
+	vm->image->h.max =
+		(uint32_t)((frames * PAGE_SIZE - sizeof(*vm->image)) / sizeof(struct piece));
+	vm->image->h.timer.fn = device_ready;
 	inner = *target;
 	data_left = 0;
 	target->write = record_write;
@@ -138,7 +170,7 @@ static int piece_step(struct vm *vm)
 	const struct piece *p = &vm->image->pieces[h->piece];
 	uint64_t gpa = p->gpa + h->done;
 	uint32_t n = (uint32_t)min_u64(p->len - h->done, PAGE_SIZE - (gpa & PAGE_MASK));
-	void *to = guest_map(vm, gpa, true);
+	void *to = p->to ? p->to + h->done : guest_map(vm, gpa, true);
 	int err = 0;
 
 	if (!to)
@@ -166,24 +198,61 @@ static void devices_reset(struct vm *vm)
 	vpit_reset(&vm->pit);
 	vpic_init(&vm->pic, &vm->host, vm);
 	vpic_firmware(&vm->pic);
-	vioapic_init(&vm->ioapic[0], 0, VIOAPIC_PINS, 0, &vm->host, vm);
+	irq_ioapics_reset(vm);
 	lock_release(&vm->irq_lock);
 	vlapic_lint(&vm->vcpu[0]->lapic, 0, false);
 	mtrr_vm_init(vm);
-	board_reset(vm);
+	if (!vm->service)
+		board_reset(vm);
+	lock_acquire(&vm->power_lock);
+	vpower_reset(&vm->power);
+	lock_release(&vm->power_lock);
+}
+
+static void device_ready(struct timer *t)
+{
+	struct vm_image_head *h = container_of(t, struct vm_image_head, timer);
+
+	work_start(&h->vm->work);
+}
+
+/* 1: go on; 0: not before the timer; or an error. */
+static int devices_due(struct vm *vm)
+{
+	struct vm_image_head *h = &vm->image->h;
+	uint32_t wait_us = 0;
+	int more = devices_step(vm, &wait_us);
+
+	h->devices_done = !more;
+	if (more < 0)
+		return more;
+	if (!wait_us)
+		return 1;
+	timer_set(&h->timer, tsc_read() + wait_us * tsc_khz / 1000);
+	return 0;
+}
+
+static int scrub_due(struct vm *vm)
+{
+	int more = memory_scrub(vm, &vm->image->h.scrubbed);
+
+	vm->image->h.scrub_done = !more;
+	return more < 0 ? more : 1;
 }
 
 static bool restart_step(struct sched_entity *e)
 {
 	struct vm *vm = container_of(e, struct vm, work);
 	struct vm_image_head *h = &vm->image->h;
-	int err = 0;
+	int more = 1;
 
-	if (h->scrubbed < vm->memory) {
-		err = memory_scrub(vm, h->scrubbed);
-		h->scrubbed += PAGE_SIZE;
+	if (!h->devices_done) {
+		more = devices_due(vm);
+	} else if (!h->scrub_done) {
+		more = scrub_due(vm);
 	} else if (h->piece < h->count) {
-		err = piece_step(vm);
+		more = piece_step(vm);
+		more = more ? more : 1;
 	} else {
 		devices_reset(vm);
 		atomic_store_u32(&vm->busy, vm->vcpu_count);
@@ -191,18 +260,26 @@ static bool restart_step(struct sched_entity *e)
 			vcpu_raise(vm->vcpu[i], EV_RESET);
 		return false;
 	}
-	if (err)
-		vm_given_up(vm, err);
-	return !err;
+	if (more < 0 && h->devices_done)
+		log_error("vm %s: stays stopped: its memory cannot be filled again (%d)", vm->name,
+			  more);
+	if (more < 0)
+		vm_given_up(vm);
+	return more > 0;
 }
 
 void restart_begin(struct vm *vm)
 {
 	struct vm_image_head *h = &vm->image->h;
 
+	h->vm = vm;
+	h->devices_done = !vm->service;
+	h->scrub_done = false;
 	h->scrubbed = 0;
 	h->piece = 0;
 	h->done = 0;
+	if (vm->service)
+		devices_begin(true);
 	vm->work.step = restart_step;
 	vm->work.cpu = vm->vcpu[0]->cpu;
 	work_start(&vm->work);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The restart of an isolated VM: what its loader did is kept, and done again over scrubbed memory. */
+/* The restart of a VM: what its loader did is kept, and done again over scrubbed memory. */
 
 #ifndef VM_RESTART_H
 #define VM_RESTART_H
@@ -12,6 +12,9 @@
  * stay readable. Boot. 0 or -ENOMEM.
  */
 int restart_record(struct vm *vm, struct load_target *target);
+
+/* Keep a page as it is now, for the next life: at @gpa, or, where @vm has a page of the pool there, that. Boot. */
+int restart_keep_page(struct vm *vm, uint64_t gpa, uint8_t *page);
 
 /* The state that its vCPU 0 starts with. Boot; after restart_record. */
 void restart_keep(struct vm *vm, const struct load_result *result);

@@ -8,6 +8,7 @@
 #include "lib/printf.h"
 #include "vm/board.h"
 #include "vm/console.h"
+#include "vm/devices.h"
 #include "vm/power.h"
 #include "vm/restart.h"
 #include "vm/vm.h"
@@ -57,10 +58,25 @@ static bool vm_end(struct vm *vm, bool again)
 	return true;
 }
 
+static bool quiet_step(struct sched_entity *e)
+{
+	uint32_t wait_us;
+
+	return devices_step(container_of(e, struct vm, work), &wait_us) > 0;
+}
+
 void vm_vcpu_stopped(struct vm *vm)
 {
-	if (atomic_add_u32(&vm->busy, ~0U) == 1 && vm->again)
+	if (atomic_add_u32(&vm->busy, ~0U) != 1)
+		return;
+	if (vm->again) {
 		restart_begin(vm);
+	} else if (vm->service) {
+		devices_begin(false);
+		vm->work.step = quiet_step;
+		vm->work.cpu = vm->vcpu[0]->cpu;
+		work_start(&vm->work);
+	}
 }
 
 void vm_stats_log(const struct vm *vm)
@@ -99,9 +115,8 @@ static void vm_ended(struct vm *vm, bool by_itself)
 		machine_end();
 }
 
-void vm_given_up(struct vm *vm, int error)
+void vm_given_up(struct vm *vm)
 {
-	log_error("vm %s: cannot be restarted (%d)", vm->name, error);
 	vm->again = false;
 	vm_ended(vm, false);
 }

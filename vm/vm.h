@@ -318,8 +318,8 @@ void vm_exit(struct vm *vm, uint32_t value);
 void vm_not_started(struct vm *vm);
 /* A vCPU of @vm has stopped: on its CPU. */
 void vm_vcpu_stopped(struct vm *vm);
-/* Its restart failed: counts as ended. */
-void vm_given_up(struct vm *vm, int error);
+/* Its restart failed, which is in the log: counts as ended. */
+void vm_given_up(struct vm *vm);
 /* Exits by kind, to the log at debug level. */
 void vm_stats_log(const struct vm *vm);
 /* The VM is stopped for what its vCPU @v did; says reason, RIP, exit. The guest's fault, never ours. */

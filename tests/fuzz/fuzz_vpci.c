@@ -398,6 +398,17 @@ static void guest_ports(void)
 	(void)vpci_io_read(&v, port, size, &value);
 }
 
+/* Its next life, or only its end. */
+static void guest_ends(void)
+{
+	bool again = take(1) & 1;
+
+	for (uint32_t i = 0; i < sizeof(funcs) / sizeof(funcs[0]); i++)
+		vpci_quiesce(&v, i);
+	for (uint32_t i = 0; again && i < sizeof(funcs) / sizeof(funcs[0]); i++)
+		vpci_forget(&v, i);
+}
+
 static void guest_step(void)
 {
 	static const uint8_t sizes[] = {1, 2, 4, 4};
@@ -425,7 +436,7 @@ static void guest_step(void)
 		break;
 	default:
 		if (what == 255)
-			vpci_quiesce(&v);
+			guest_ends();
 		else
 			guest_ports();
 		break;

@@ -6,6 +6,7 @@ import re
 import time
 
 import cases_power
+import cases_vms
 import messages
 from cases_bare import BEDS, bare, section, service
 from harness import Failure, bhrun
@@ -88,6 +89,32 @@ def power_of_another(how):
     return dataclasses.replace(row, name="hostile-power-of-another", config=row.config.replace("power = none", "power = same"))
 
 
+NOT_THERE = {"qemu-svm": "none", "bochs-svm": "acpi,tco,triple", "bochs-vmx": "acpi,tco"}  # see the rows of one way
+
+
+def reborn(seconds, both, **rest):
+    """A row: a service guest tries all ways, another one in each life. It alone lives again; the others notice nothing.
+    (Bochs' processors run 25 million instructions a second, and half of them fill RAM with zeros.)"""
+    guest = section("power", "how=each except={except}", "service", role="service", cpus="0", memory="rest",
+                    **{"on-exit": "restart", "on-fault": "restart"})
+    names = ("same", "other") if both else ("same",)
+    others = [section("witness", "seconds={%s}" % n, n, role="isolated", cpus=str(i), memory="16M") for i, n in enumerate(names)]
+    others[-1] += "on-exit = poweroff\n"
+
+    def check(run):
+        cases_vms.lives(10 - len(NOT_THERE[run.machine].split(",")), "service")(run)
+
+    def words(machine):
+        s = seconds if machine in QEMU else 2 * seconds
+        return {"except": NOT_THERE[machine], "same": str(s), "other": str(s + 1)}
+
+    return bare("hostile-reborn" + ("-2" if both else ""), guest, *others, cpus=len(others), memory=80, code=bhrun.GUEST_STOPPED,
+                expect=(r"vm service: power-off by S5", r"reset by %s" % cases_power.NAMES["cf9"],
+                        r"reset by port 0x92") + undisturbed(*names),
+                forbid=(r"bulkhead: \[.*info: reboot\r?$", "stays stopped"), check=check, timeout=60 + 5 * seconds,
+                words={m: words(m) for m in BEDS}, slow=BOCHS, **rest)
+
+
 NO_TCO = {m: "its chip set has no such watchdog" for m in BOCHS}
 
 # ------------------------------------------------------------------------------------- isolated guests
@@ -154,6 +181,8 @@ CASES = [
            qemu_args=("-global", "ICH9-LPC.noreboot=false")),
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),
+    reborn(20, False),
+    reborn(60, True, quick=False),
     isolated("registers", "cr0-nw", "cr0-paging", "cr3", "cr4", "efer", "xcr0", "virtualization", "hypercalls", "msrs",
              seconds=12, machines=QEMU, left_out=UNTRIED),
     isolated("memory", "jump", "end-of-ram", "stack", "stack-in-apic", "idt", "idt-in-apic", "tables", "tables-in-apic",

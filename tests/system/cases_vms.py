@@ -61,10 +61,10 @@ def walk_away(machine, run):
 # -------------------------------------------------------------------------------------------- restart
 
 
-def lives(least):
+def lives(least, name="phoenix"):
     """A check: so many restarts, and the same frames in use after each."""
     def check(run):
-        said = re.findall(r"vm phoenix: restart (\d+), (\d+) frames", run.console)
+        said = re.findall(r"vm %s: restart (\d+), (\d+) frames" % name, run.console)
         if not said or int(said[-1][0]) < least:
             raise Failure("%s restarts, of %d" % (said[-1][0] if said else "no", least))
         if len({frames for _, frames in said}) != 1:

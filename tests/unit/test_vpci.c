@@ -45,6 +45,12 @@ static uint64_t bar_base, bar_size;
 static uint32_t bar_events;
 static bool ecam_trapped;
 
+static void quiesce(void)
+{
+	for (uint32_t i = 0; i < DEVS; i++)
+		vpci_quiesce(&v, i);
+}
+
 static struct dev *dev(uint32_t bdf)
 {
 	for (uint32_t i = 0; i < DEVS; i++) {
@@ -433,7 +439,7 @@ static void test_given_away(void **state)
 	wr(NIC, 4, 4, 0);
 	wr(NIC, 0x50, 4, 0xffffffff);
 	assert_memory_equal(before, dev(NIC)->config, sizeof(before));
-	vpci_quiesce(&v);
+	quiesce();
 	assert_memory_equal(before, dev(NIC)->config, sizeof(before));
 	/* it comes back */
 	given_away = 0xffffffff;
@@ -454,7 +460,7 @@ static void test_bridge_above_given_away(void **state)
 	wr(BRIDGE, 4, 2, 0);
 	wr(BRIDGE, 0x19, 1, 9);
 	wr(BRIDGE, 0x110, 4, 0x12345678);
-	vpci_quiesce(&v);
+	quiesce();
 	assert_memory_equal(before, dev(BRIDGE)->config, sizeof(before));
 	assert_int_equal(rd(BRIDGE, 0x18, 4), 0x00030200);
 	assert_int_equal(logs, 1);
@@ -1092,7 +1098,7 @@ static void test_quiesce(void **state)
 	wr(DISK, 0x44, 4, 0xfee00000);
 	wr(DISK, 0x42, 2, 1);
 	out(0xcf8, 4, 0x80001800);
-	vpci_quiesce(&v);
+	quiesce();
 	assert_int_equal(bound, 0);
 	assert_int_equal(get(NIC, 4, 2), 2);
 	assert_int_equal(get(DISK, 4, 2), 3);
@@ -1107,6 +1113,33 @@ static void test_quiesce(void **state)
 	wr(NIC, 0x72, 2, 0x8000);
 	entry_program(TABLE, 4, 0xfee00000, 0x31);
 	assert_int_equal(hw_entry(TABLE, 4, 12), 0);
+}
+
+/* What has been master stays known as that while it is quiet, and is no more when it was reset and learned anew. */
+static void test_forget(void **state)
+{
+	bool nic = false, disk = false;
+
+	(void)state;
+	wr(NIC, 0x72, 2, 0x8000);
+	entry_program(TABLE, 4, 0xfee00000, 0x30);
+	wr(DISK, 4, 2, 3);
+	wr(NIC, 4, 2, 6);
+	wr(NIC, 4, 2, 2);
+	quiesce();
+	for (uint32_t i = 0; i < DEVS; i++) {
+		nic |= funcs[i].used && funcs[i].bdf == NIC && funcs[i].mastered;
+		disk |= funcs[i].used && funcs[i].bdf == DISK && funcs[i].mastered;
+	}
+	assert_true(nic && !disk);
+	for (uint32_t i = 0; i < DEVS; i++)
+		vpci_forget(&v, i);
+	assert_int_equal(bound, 0);
+	assert_false(is_trapped(TABLE));
+	assert_int_equal(v.func_count, 0);
+	assert_int_equal(vpci_add(&v, NIC), 0);
+	assert_false(funcs[0].mastered);
+	assert_true(is_trapped(TABLE));
 }
 
 int main(void)
@@ -1148,6 +1181,7 @@ int main(void)
 		cmocka_unit_test_setup(test_capability_loop, setup),
 		cmocka_unit_test_setup(test_second_capability_of_a_kind, setup),
 		cmocka_unit_test_setup(test_quiesce, setup),
+		cmocka_unit_test_setup(test_forget, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
