@@ -262,7 +262,7 @@ static NORETURN __attribute__((noinline)) void boot_go(void)
 	cpu_run();
 }
 
-/* Is boot module @name needed when some VM is restarted? */
+/* Is boot module @name needed when some VM is restarted, or read by some VM's firmware? */
 static INIT bool module_is_kept(const char *name)
 {
 	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
@@ -271,7 +271,7 @@ static INIT bool module_is_kept(const char *name)
 
 		for (uint32_t k = 0; k < c->module_count; k++)
 			uses |= !strcmp(c->modules[k].name, name);
-		if (uses && config_vm_restarts(c))
+		if (uses && (config_vm_restarts(c) || config_vm_has(c, VM_FIRMWARE)))
 			return true;
 	}
 	return false;

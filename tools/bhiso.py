@@ -36,20 +36,25 @@ class IsoError(Exception):
 
 
 def parse_module(text):
-    """Splits NAME=FILE."""
+    """Splits NAME=FILE; words for the guest may follow the name: "NAME WORDS=FILE"."""
     name, equals, path = text.partition("=")
     if not equals or not path:
         raise IsoError('"%s" is not of the form NAME=FILE' % text)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", module_name(name)):
         raise IsoError('"%s" is no name for a module: letters, digits, dot, dash, underscore, at most 63' % name)
     return name, path
+
+
+def module_name(words):
+    """The name of a module, which its words begin with."""
+    return words.partition(" ")[0]
 
 
 def parse_modules(texts):
     """A list of NAME=FILE as a list of pairs, names all different."""
     pairs = [parse_module(t) for t in texts]
     seen = set()
-    for name, _ in pairs:
+    for name in (module_name(words) for words, _ in pairs):
         if name == CONFIG_NAME:
             raise IsoError('"%s" is the configuration\'s name: give that with -c' % name)
         if name in seen:
@@ -83,7 +88,7 @@ def stage_file(source, target):
 
 
 def make_iso(out, config, modules, timeout=0, append="", hypervisor=None):
-    """Writes the ISO @out. @config: a file, or None. @modules: pairs (name, file). Raises IsoError."""
+    """Writes the ISO @out. @config: a file, or None. @modules: pairs (name and words, file). Raises IsoError."""
     hypervisor = hypervisor or os.path.join(TREE, "build", "bulkhead")
     if not os.path.isfile(hypervisor):
         raise IsoError("%s is not built: run make first" % hypervisor)
@@ -95,7 +100,7 @@ def make_iso(out, config, modules, timeout=0, append="", hypervisor=None):
         raise IsoError("grub-mkrescue is missing: run make deps")
 
     lines = ["\tmodule2 /boot/%s %s" % (CONFIG_NAME, CONFIG_NAME)] if config else []
-    lines += ["\tmodule2 /boot/modules/%s %s" % (name, name) for name, _ in modules]
+    lines += ["\tmodule2 /boot/modules/%s %s" % (module_name(words), quoted_words(words)) for words, _ in modules]
     grub_cfg = GRUB_CFG.format(timeout=timeout, words=quoted_words(append), modules="\n".join(lines))
 
     folder = os.path.dirname(os.path.abspath(out))
@@ -106,7 +111,7 @@ def make_iso(out, config, modules, timeout=0, append="", hypervisor=None):
         if config:
             stage_file(config, os.path.join(tree, "boot", CONFIG_NAME))
         for name, path in modules:
-            stage_file(path, os.path.join(tree, "boot/modules", name))
+            stage_file(path, os.path.join(tree, "boot/modules", module_name(name)))
         os.makedirs(os.path.join(tree, "boot/grub"))
         with open(os.path.join(tree, "boot/grub/grub.cfg"), "w", encoding="ascii") as f:
             f.write(grub_cfg)

@@ -12,6 +12,7 @@
 #define VBOARD_SCI_IRQ	  9
 #define VBOARD_PCI_PORT	  0xcf8 /* address, data */
 #define VBOARD_PCI_PORTS  8
+#define VBOARD_FWCFG_PORT 0x510
 #define VBOARD_RESET_PORT 0xcf9
 #define VBOARD_RESET	  0x06 /* what to write there: hard reset */
 
@@ -19,14 +20,18 @@
 #define VBOARD_LAPIC  0xfee00000U
 #define VBOARD_PIT_PIN \
 	2 /* of the I/O APIC: ISA interrupt 0; the others have the pin of their number */
-#define VBOARD_ECAM	  0xe0000000U /* configuration space of bus 0, the only one */
+#define VBOARD_ECAM \
+	0xb0000000U /* configuration space of bus 0, the only one: firmware for QEMU's Q35 looks for it here */
 #define VBOARD_ECAM_SIZE  0x00100000U
-#define VBOARD_PCI_HOLE	  0xe1000000U /* for functions' memory */
+#define VBOARD_PCI_HOLE	  0xc0000000U /* for functions' memory */
 #define VBOARD_PCI_END	  0xfebfffffU
 #define VBOARD_ACPI	  0x000e0000U /* the RSDP, and all other tables behind it */
 #define VBOARD_ACPI_SPACE 0x00002000U
 #define VBOARD_SMBIOS	  0x000f0000U
 #define VBOARD_BIOS_END	  0x00100000U
+#define VBOARD_BIOS_SIZE  0x00020000U /* of firmware that is seen there, too */
+#define VBOARD_FLASH_END  (1ULL << 32)
+#define VBOARD_FLASH_MAX  0x01000000U /* the local APIC is below */
 
 #define VBOARD_S5 5 /* SLP_TYP that switches off */
 

@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "vdev/vacpi.h"
 #include "vdev/vboard.h"
+#include "vdev/vfwcfg.h"
 #include "vdev/vpic.h"
 #include "vdev/vpit.h"
 #include "vm/aml.h"
@@ -252,6 +253,18 @@ static void device_board(struct aml *a)
 	aml_end(a, device);
 }
 
+/* QEMU, docs/specs/fw_cfg, "ACPI Interface": a name that is no EISA id. */
+static void device_fw_cfg(struct aml *a)
+{
+	uint32_t device = aml_begin_device(a, "FWCF"), resources;
+
+	aml_name_string(a, "_HID", "QEMU0002");
+	resources = aml_begin_resources(a);
+	aml_io(a, VBOARD_FWCFG_PORT, VFWCFG_PORTS);
+	aml_end_resources(a, resources);
+	aml_end(a, device);
+}
+
 static void device_processor(struct aml *a, uint32_t uid)
 {
 	static const char digits[] = "0123456789ABCDEF";
@@ -263,7 +276,7 @@ static void device_processor(struct aml *a, uint32_t uid)
 	aml_end(a, device);
 }
 
-static uint32_t dsdt_make(struct maker *m, uint32_t vcpus)
+static uint32_t dsdt_make(struct maker *m, uint32_t vcpus, bool fw_cfg)
 {
 	static const uint8_t s5[] = {VBOARD_S5, 0, 0, 0};
 	struct acpi_header h = header("DSDT", 2);
@@ -281,6 +294,8 @@ static uint32_t dsdt_make(struct maker *m, uint32_t vcpus)
 	device_isa(a, "TMR_", "PNP0100", VPIT_PORT, 4, 0);
 	device_isa(a, "RTC_", "PNP0B00", VBOARD_RTC_PORT, 2, VBOARD_RTC_IRQ);
 	device_isa(a, "COM1", "PNP0501", VBOARD_UART_PORT, 8, VBOARD_UART_IRQ);
+	if (fw_cfg)
+		device_fw_cfg(a);
 	aml_end(a, scope);
 	return table_end(m, start);
 }
@@ -377,7 +392,7 @@ static uint32_t mcfg_make(struct maker *m)
 	return table_put(m, &t, sizeof(t));
 }
 
-uint32_t acpi_make(uint32_t vcpus, uint32_t base, uint8_t *buf, uint32_t size)
+uint32_t acpi_make(uint32_t vcpus, bool fw_cfg, uint32_t base, uint8_t *buf, uint32_t size)
 {
 	struct maker m = {
 		.out = {.buf = buf, .size = size},
@@ -391,7 +406,7 @@ uint32_t acpi_make(uint32_t vcpus, uint32_t base, uint8_t *buf, uint32_t size)
 
 	aml_bytes(&m.out, &r, sizeof(r)); /* its place; filled in last */
 	facs = facs_make(&m);
-	dsdt = dsdt_make(&m, vcpus);
+	dsdt = dsdt_make(&m, vcpus, fw_cfg);
 	x.tables[0] = fadt_make(&m, facs, dsdt);
 	x.tables[1] = madt_make(&m, vcpus);
 	x.tables[2] = mcfg_make(&m);

@@ -7,10 +7,10 @@
 #include "lib/types.h"
 
 /*
- * Write RSDP, XSDT, FADT, FACS, MADT, MCFG and DSDT of a PC with @vcpus processors (APIC ids from 0 on) into @buf, as
- * they are to lie in the guest from @base on: the RSDP is the first. @base: a multiple of 64, below 4 GiB. Returns
+ * Write RSDP, XSDT, FADT, FACS, MADT, MCFG and DSDT of a PC with @vcpus processors (APIC ids from 0 on), and a fw_cfg
+ * device or none, into @buf, as they are to lie in the guest from @base on: the RSDP is the first. @base: a multiple of 64, below 4 GiB. Returns
  * how many bytes that takes; more than @size: it did not fit, and nothing in @buf can be used.
  */
-uint32_t acpi_make(uint32_t vcpus, uint32_t base, uint8_t *buf, uint32_t size);
+uint32_t acpi_make(uint32_t vcpus, bool fw_cfg, uint32_t base, uint8_t *buf, uint32_t size);
 
 #endif

@@ -45,6 +45,8 @@ static void rule_complete(struct admission *a, const struct config_vm *vm)
 	uint32_t i;
 
 	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+		if (needed[i] == VM_KERNEL && config_vm_has(vm, VM_FIRMWARE))
+			continue; /* it finds something to boot, or says that there is nothing */
 		if (!config_vm_has(vm, needed[i]))
 			config_error(a->rep, vm->name_at, vm->name, (uint32_t)strlen(vm->name),
 				     "this VM has no '%s'", config_vm_key_name(needed[i]));
@@ -164,6 +166,32 @@ static void rule_images(struct admission *a, const struct config_vm *vm)
 			 "the images of this VM are larger than its memory");
 }
 
+/* Bytes of @vm's firmware, which it has beside its memory; 0: none, or not known. */
+static uint64_t firmware_size(const struct admission *a, const struct config_vm *vm)
+{
+	int index = a->m->modules ? machine_module_find(a->m, vm->firmware.name) : -1;
+
+	return index < 0 ? 0 : a->m->modules[index].size;
+}
+
+static void rule_firmware(struct admission *a, const struct config_vm *vm)
+{
+	uint64_t size = firmware_size(a, vm), sum = 0;
+
+	if (!config_vm_has(vm, VM_FIRMWARE))
+		return;
+	rule_image(a, &vm->firmware, &sum);
+	if (vm->role == ROLE_SERVICE)
+		complain(a, vm->firmware.at, vm->name, "only isolated VMs can have firmware");
+	if (config_vm_has(vm, VM_FLAT))
+		complain(a, vm->at[VM_FLAT], vm->name, "firmware starts no flat binary");
+	if (vm->memory && vm->memory < ADMIT_FIRMWARE_MIN)
+		complain(a, vm->at[VM_MEMORY], vm->name, "firmware needs at least 2M of memory");
+	if (!IS_ALIGNED(size, PAGE_SIZE) || size > ADMIT_FIRMWARE_MAX)
+		complain(a, vm->firmware.at, vm->firmware.name,
+			 "firmware is a multiple of 4K, and at most 16M");
+}
+
 static uint64_t machine_ram(const struct machine *m)
 {
 	uint64_t ram = 0;
@@ -180,7 +208,7 @@ static uint64_t machine_ram(const struct machine *m)
 /* The reserve, then the VMs in order: the first that does not fit is named, and so is every other one. */
 static void rule_memory(struct admission *a)
 {
-	uint64_t left = machine_ram(a->m);
+	uint64_t left = machine_ram(a->m), size;
 	const struct config_vm *vm;
 	uint32_t i;
 	int service = config_service_vm(a->c);
@@ -206,14 +234,15 @@ static void rule_memory(struct admission *a)
 		vm = &a->c->vms[i];
 		if (vm->memory_rest)
 			continue;
-		if (vm->memory > left)
-			config_error(a->rep, vm->at[VM_MEMORY], vm->name,
-				     (uint32_t)strlen(vm->name),
-				     "too little memory: %llu KiB are asked for, %llu KiB are left",
-				     (unsigned long long)(vm->memory / KIB),
-				     (unsigned long long)(left / KIB));
+		if (__builtin_add_overflow(vm->memory, firmware_size(a, vm), &size))
+			size = UINT64_MAX;
+		if (size > left)
+			config_error(
+				a->rep, vm->at[VM_MEMORY], vm->name, (uint32_t)strlen(vm->name),
+				"too little memory: %llu KiB are asked for, %llu KiB are left",
+				(unsigned long long)(size / KIB), (unsigned long long)(left / KIB));
 		else
-			left -= vm->memory;
+			left -= size;
 	}
 	if (service < 0 || !a->c->vms[service].memory_rest || left >= ADMIT_SERVICE_MIN)
 		return;
@@ -258,6 +287,7 @@ int admit(const struct config *c, const struct machine *m, struct config_report 
 		rule_supported(&a, &c->vms[i]);
 		rule_cpus(&a, &c->vms[i]);
 		rule_images(&a, &c->vms[i]);
+		rule_firmware(&a, &c->vms[i]);
 	}
 	rule_timers(&a);
 	rule_time(&a);

@@ -10,6 +10,10 @@
 /* The least that a service guest with `memory = rest` must be left with, bytes. */
 #define ADMIT_SERVICE_MIN (32 * MIB)
 
+/* The least memory that firmware starts with, and the most that it takes of the addresses below 4 GiB, bytes. */
+#define ADMIT_FIRMWARE_MIN (2 * MIB)
+#define ADMIT_FIRMWARE_MAX (16 * MIB)
+
 /* The least that windows and budgets must leave a service guest of each of its CPUs, percent. */
 #define ADMIT_SERVICE_TIME 5
 

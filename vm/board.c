@@ -8,7 +8,9 @@
 #include "vdev/vboard.h"
 #include "vm/acpi_make.h"
 #include "vm/clock.h"
+#include "vm/gmem.h"
 #include "vm/irq.h"
+#include "vm/memory.h"
 #include "vm/smbios_make.h"
 
 /* --- ACPI registers --- */
@@ -81,7 +83,55 @@ static void rtc_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 	lock_release(&vm->irq_lock);
 }
 
-/* --- PCI: one host bridge on one bus, with nothing behind it --- */
+/* --- firmware configuration --- */
+
+/* Cells that firmware for QEMU reads of the clock's memory: how much RAM, how many processors. QEMU, hw/i386/pc.c. */
+static INIT void cmos_fill(struct vm *vm)
+{
+	uint64_t low = memory_low(vm);
+	const struct {
+		uint8_t at, bytes;
+		uint64_t value;
+	} cells[] = {
+		{0x15,						2, 640				       },
+		{0x17,						2, min_u64((low - MIB) / KIB,		     UINT16_MAX)},
+		{0x30,						   2,						 min_u64((low - MIB) / KIB,					     UINT16_MAX)},
+		{0x34,					2,					 low > 16 * MIB ? (low - 16 * MIB) / (64 * KIB) : 0					    },
+		{0x5b, 3,(vm->memory - low) / (64 * KIB)},
+		{0x5f,		       1,							    vm->vcpu_count - 1																	  },
+	};
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(cells); i++)
+		memcpy(vm->rtc.ram + cells[i].at, &cells[i].value, cells[i].bytes);
+}
+
+static void fwcfg_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
+		       uint32_t *value)
+{
+	struct vm *vm = arg;
+	uint32_t offset = (uint32_t)port - VBOARD_FWCFG_PORT;
+
+	lock_acquire(&vm->irq_lock);
+	if (in)
+		*value = vfwcfg_read(&vm->fwcfg, offset, size);
+	else
+		v->io_again = !vfwcfg_write(&vm->fwcfg, offset, size, *value);
+	lock_release(&vm->irq_lock);
+}
+
+static void *fwcfg_map(void *vm, uint64_t gpa, bool write)
+{
+	return guest_map(vm, gpa, write);
+}
+
+INIT void board_firmware(struct vm *vm, const struct vfwcfg_item *items, uint32_t count)
+{
+	vm->fwcfg = (struct vfwcfg){.items = items, .count = count, .map = fwcfg_map, .vm = vm};
+	vfwcfg_reset(&vm->fwcfg);
+	cmos_fill(vm);
+}
+
+/* --- PCI: one host bridge on one bus, with nothing behind it; for firmware, what it wants to find of a Q35 --- */
 
 #define SELECT_ENABLE BIT(31)
 #define SELECT_BDF(s) ((s) >> 8 & 0xffff)
@@ -89,20 +139,47 @@ static void rtc_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 #define BRIDGE_IDS    0x00081b36U /* a host bridge that needs no driver, known from QEMU's machines */
 #define BRIDGE_CLASS  0x06000000U
 
-/* Register @offset of the function, as a whole; a bridge without settings: writes change nothing. */
-static uint32_t function_read(uint32_t bdf, uint32_t offset)
+#define LPC	      (31 << 3)	  /* ICH9's, where firmware looks for the ACPI registers */
+#define Q35_SUBSYSTEM 0x11001af4U /* by which firmware knows QEMU, and so that there is fw_cfg */
+
+/* What is not 0 of the functions' registers. Bridges without settings: writes change nothing. */
+struct pci_register {
+	uint8_t bdf, offset;
+	uint32_t value;
+};
+static const struct pci_register plain[] = {
+	{0, 0x00, BRIDGE_IDS  },
+	{0, 0x08, BRIDGE_CLASS},
+	{0, 0x2c, BRIDGE_IDS  },
+};
+/* Intel 82Q35 MCH data sheet, 5; ICH9 data sheet, 13.1. */
+static const struct pci_register q35[] = {
+	{0,   0x00, 0x29c08086	    },
+	    {0,	0x08, BRIDGE_CLASS	  },
+	{0,   0x2c, Q35_SUBSYSTEM     },
+	    {0,	0x60, VBOARD_ECAM | 1   }, /* PCIEXBAR: there, enabled */
+	{LPC, 0x00, 0x29188086	      },
+	    {LPC, 0x04, 0x00000007	  }, /* always decodes, and may master */
+	{LPC, 0x08, 0x06010002	      }, /* an ISA bridge */
+	{LPC, 0x2c, Q35_SUBSYSTEM	 },
+	    {LPC, 0x40, VBOARD_PM_PORT | 1}, /* PMBASE */
+	{LPC, 0x44, 0x80		}, /* ACPI_CNTL: enabled, interrupt 9 */
+};
+
+/* Register @offset of the function, as a whole. */
+static uint32_t function_read(const struct vm *vm, uint32_t bdf, uint32_t offset)
 {
-	if (bdf)
-		return ~0U;
-	switch (offset & ~3U) {
-	case 0x00:
-	case 0x2c: /* subsystem */
-		return BRIDGE_IDS;
-	case 0x08:
-		return BRIDGE_CLASS;
-	default:
-		return 0;
+	const struct pci_register *r = vm->firmware ? q35 : plain;
+	uint32_t n = vm->firmware ? ARRAY_SIZE(q35) : ARRAY_SIZE(plain), value = ~0U;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (r[i].bdf != bdf)
+			continue;
+		if (r[i].offset == (offset & ~3U))
+			return r[i].value;
+		value = 0;
 	}
+	return value;
 }
 
 static void pci_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
@@ -123,21 +200,21 @@ static void pci_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 		return;
 	}
 	if (in && select & SELECT_ENABLE)
-		*value = function_read(SELECT_BDF(select), SELECT_REG(select)) >> 8 * (at & 3);
+		*value = function_read(vm, SELECT_BDF(select), SELECT_REG(select)) >> 8 * (at & 3);
 }
 
 static void ecam_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
 		      uint64_t *value)
 {
 	uint32_t offset = (uint32_t)gpa - VBOARD_ECAM;
+	const struct vm *vm = arg;
 
 	(void)v;
-	(void)arg;
 	if (write)
 		return;
-	*value = function_read(offset >> 12, offset & 0xfff) >> 8 * (offset & 3);
+	*value = function_read(vm, offset >> 12, offset & 0xfff) >> 8 * (offset & 3);
 	if (size == 8)
-		*value |= (uint64_t)function_read(offset >> 12, (offset & 0xfff) + 4) << 32;
+		*value |= (uint64_t)function_read(vm, offset >> 12, (offset & 0xfff) + 4) << 32;
 }
 
 /* --- life --- */
@@ -154,6 +231,9 @@ INIT int board_vm_init(struct vm *vm)
 	if (!err)
 		err = port_add(vm, VBOARD_PCI_PORT, VBOARD_PCI_PORT + VBOARD_PCI_PORTS - 1,
 			       pci_port, vm);
+	if (!err && vm->firmware)
+		err = port_add(vm, VBOARD_FWCFG_PORT, VBOARD_FWCFG_PORT + VFWCFG_PORTS - 1,
+			       fwcfg_port, vm);
 	if (!err)
 		err = mmio_add(vm, VBOARD_ECAM, VBOARD_ECAM + VBOARD_ECAM_SIZE - 1, ecam_page, vm);
 	return err;
@@ -165,6 +245,7 @@ void board_reset(struct vm *vm)
 	vacpi_reset(&vm->acpi);
 	vrtc_reset(&vm->rtc);
 	vm->pci_select = 0;
+	vfwcfg_reset(&vm->fwcfg);
 	lock_release(&vm->irq_lock);
 }
 
@@ -177,10 +258,11 @@ void board_stop(struct vm *vm)
 }
 
 /* The boot CPU's words stand for all. */
-static INIT uint32_t smbios(const struct vm *vm, uint8_t *buf, uint32_t size)
+INIT struct smbios_vm board_smbios(const struct vm *vm)
 {
 	struct cpuid_regs r = cpuid(1, 0);
-	struct smbios_vm s = {
+
+	return (struct smbios_vm){
 		.version = BULKHEAD_VERSION,
 		.name = vm->name,
 		.vcpus = vm->vcpu_count,
@@ -189,22 +271,21 @@ static INIT uint32_t smbios(const struct vm *vm, uint8_t *buf, uint32_t size)
 		.mhz = (uint32_t)(tsc_khz / 1000),
 		.memory = vm->memory,
 	};
-
-	return smbios_make(&s, VBOARD_SMBIOS, buf, size);
 }
 
 INIT gpa_t board_tables(struct vm *vm, const struct load_target *target)
 {
 	static uint8_t tables[VBOARD_ACPI_SPACE] INITBSS;
+	struct smbios_vm s = board_smbios(vm);
 	uint32_t size;
 
 	if (vm->memory < VBOARD_BIOS_END)
 		return GPA(0);
-	size = smbios(vm, tables, sizeof(tables));
+	size = smbios_make(&s, VBOARD_SMBIOS, tables, sizeof(tables));
 	if (size > sizeof(tables) || target->write(target->arg, GPA(VBOARD_SMBIOS), tables, size))
 		return GPA(0);
 	memset(tables, 0, size);
-	size = acpi_make(vm->vcpu_count, VBOARD_ACPI, tables, sizeof(tables));
+	size = acpi_make(vm->vcpu_count, false, VBOARD_ACPI, tables, sizeof(tables));
 	if (size > sizeof(tables) || target->write(target->arg, GPA(VBOARD_ACPI), tables, size))
 		return GPA(0);
 	memset(tables, 0, size);

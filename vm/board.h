@@ -5,6 +5,7 @@
 #define VM_BOARD_H
 
 #include "vm/load.h"
+#include "vm/smbios_make.h"
 #include "vm/vm.h"
 
 /* Make @vm's devices, their ports and pages; its interrupt controllers are there. Boot. 0 or -ENOSPC. */
@@ -18,6 +19,13 @@ void board_reset(struct vm *vm);
  * has too little memory for any. Boot.
  */
 gpa_t board_tables(struct vm *vm, const struct load_target *target);
+
+/*
+ * Before its firmware starts: what its fw_cfg device shows, and what its clock's memory holds for firmware. @items stay
+ * where they are. Its RAM is at least 1 MiB. Boot.
+ */
+void board_firmware(struct vm *vm, const struct vfwcfg_item *items, uint32_t count);
+struct smbios_vm board_smbios(const struct vm *vm);
 
 /* Its timers come no more. */
 void board_stop(struct vm *vm);

@@ -15,6 +15,7 @@
 #include "vm/console.h"
 #include "vm/gmem.h"
 #include "vm/irq.h"
+#include "vm/load_firmware.h"
 #include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/power.h"
@@ -143,6 +144,7 @@ static INIT struct vm *vm_make(const struct build_input *in, uint32_t index)
 	vm->may_power = config_power_vm(in->config) == (int)index;
 	vm->on_fault = c->on_fault;
 	vm->on_exit = c->on_exit;
+	vm->firmware = config_vm_has(c, VM_FIRMWARE);
 	vm->quota.max = QUOTA_FRAMES;
 	vm->memory = c->memory;
 	irq_host_init(vm);
@@ -194,15 +196,50 @@ static INIT int vm_fill(struct vm *vm, const struct build_input *in)
 
 /* --- its image --- */
 
+/* Its firmware, at both places where a processor and a BIOS expect it, instead of what @r asks for: that is told to it. */
+static INIT int firmware_load(struct vm *vm, const struct image *image,
+			      const struct load_request *r, struct load_result *out, char *err,
+			      size_t err_size)
+{
+	uint32_t frames = (uint32_t)(ALIGN_UP(sizeof(struct firmware), PAGE_SIZE) / PAGE_SIZE);
+	struct firmware *f = pool_alloc(&vm->quota, frames, NULL);
+	const struct load_target *t = r->target;
+	uint64_t low = min_u64(image->size, VBOARD_BIOS_SIZE);
+	struct firmware_request q = {
+		.vcpus = vm->vcpu_count,
+		.low = memory_low(vm),
+		.high = vm->memory - memory_low(vm),
+		.smbios = board_smbios(vm),
+		.kernel = r->kernel,
+		.initrd = r->initrd,
+		.cmdline = r->cmdline,
+		.modules = r->modules,
+		.module_count = r->module_count,
+	};
+	int e = f ? memory_flash(vm, image) : -ENOMEM;
+
+	if (!e)
+		e = t->copy(t->arg, GPA(VBOARD_BIOS_END - low), image->size - low, low, image);
+	if (!e)
+		e = firmware_describe(f, &q, err, err_size);
+	if (e)
+		return e;
+	board_firmware(vm, f->items, f->item_count);
+	out->form = "firmware";
+	memcpy(out->gpr, vm->vcpu[0]->arch.gpr, sizeof(out->gpr));
+	virt->get_state(&vm->vcpu[0]->arch, &out->state); /* it is as after power-up already */
+	return 0;
+}
+
 static INIT int vm_load(struct vm *vm, const struct build_input *in)
 {
 	const struct config_vm *c = &in->config->vms[vm->id];
 	static struct load_result result INITDATA;
-	struct image kernel, initrd, images[LOAD_MODULES];
+	struct image kernel, initrd, firmware, images[LOAD_MODULES];
 	struct load_module modules[LOAD_MODULES];
 	struct load_target target;
 	struct load_request r = {
-		.kernel = &kernel,
+		.kernel = c->kernel.name[0] ? &kernel : NULL,
 		.name = c->kernel.name,
 		.cmdline = c->cmdline,
 		.flat = c->flat,
@@ -214,8 +251,10 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 		.module_count = (uint32_t)min_u64(c->module_count, LOAD_MODULES),
 	};
 	char err[160] = "";
-	int e = in->module(c->kernel.name, &kernel);
+	int e = r.kernel ? in->module(c->kernel.name, &kernel) : 0;
 
+	if (!e && vm->firmware)
+		e = in->module(c->firmware.name, &firmware);
 	if (!e && c->initrd.name[0]) {
 		e = in->module(c->initrd.name, &initrd);
 		r.initrd = &initrd;
@@ -230,10 +269,11 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 		e = restart_record(vm, &target);
 	if (!e && restart_possible(vm) && vm->service)
 		e = overlay_keep(vm, in->acpi);
-	if (!e && !vm->service)
+	if (!e && !vm->service && !vm->firmware)
 		r.rsdp = board_tables(vm, &target);
 	if (!e)
-		e = load_guest(&r, &result, err, sizeof(err));
+		e = vm->firmware ? firmware_load(vm, &firmware, &r, &result, err, sizeof(err))
+				 : load_guest(&r, &result, err, sizeof(err));
 	if (e) {
 		log_error("vm %s: not started: %s", vm->name,
 			  err[0] ? err : "a module is missing, or frames for its restart");

@@ -41,6 +41,7 @@ enum config_vm_key {
 	VM_CPUS,
 	VM_MEMORY,
 	VM_KERNEL,
+	VM_FIRMWARE,
 	VM_INITRD,
 	VM_MODULES,
 	VM_CMDLINE,
@@ -111,7 +112,7 @@ struct config_vm {
 	uint8_t vcpu_cpu[CONFIG_VCPUS]; /* vCPU i runs on this CPU */
 	bool memory_rest;
 	uint64_t memory; /* bytes, where not memory_rest */
-	struct config_image kernel, initrd;
+	struct config_image kernel, initrd, firmware;
 	struct config_image modules[CONFIG_MODULES];
 	uint32_t module_count;
 	char cmdline[CONFIG_CMDLINE];

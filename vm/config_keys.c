@@ -276,6 +276,11 @@ static void vm_kernel(struct key_target *t, struct span value)
 	image_value(t, value, &t->vm->kernel);
 }
 
+static void vm_firmware(struct key_target *t, struct span value)
+{
+	image_value(t, value, &t->vm->firmware);
+}
+
 static void vm_initrd(struct key_target *t, struct span value)
 {
 	image_value(t, value, &t->vm->initrd);
@@ -536,21 +541,22 @@ const struct config_key config_system_keys[SYS_KEYS] = {
 
 const struct config_key config_vm_keys[VM_KEYS] = {
 	[VM_ROLE] = {"role",	     vm_role	    },
-		[VM_CPUS] = {"cpus",	     vm_cpus	    },
+	[VM_CPUS] = {"cpus",	     vm_cpus	    },
 	[VM_MEMORY] = {"memory",	 vm_memory	  },
-		[VM_KERNEL] = {"kernel",	 vm_kernel	  },
+	[VM_KERNEL] = {"kernel",	 vm_kernel	  },
+	[VM_FIRMWARE] = {"firmware",   vm_firmware	},
 	[VM_INITRD] = {"initrd",	 vm_initrd	  },
-		[VM_MODULES] = {"modules",	   vm_modules   },
+	[VM_MODULES] = {"modules",	   vm_modules   },
 	[VM_CMDLINE] = {"cmdline",	   vm_cmdline   },
-		[VM_ON_FAULT] = {"on-fault",   vm_on_fault	},
+	[VM_ON_FAULT] = {"on-fault",   vm_on_fault	},
 	[VM_ON_EXIT] = {"on-exit",	   vm_on_exit   },
-		[VM_DEBUG_EXIT] = {"debug-exit", vm_debug_exit},
+	[VM_DEBUG_EXIT] = {"debug-exit", vm_debug_exit},
 	[VM_FLAT] = {"flat",	     vm_flat	    },
-		[VM_WINDOW] = {"window",	 vm_window	  },
+	[VM_WINDOW] = {"window",	 vm_window	  },
 	[VM_DONATE] = {"donate",	 vm_donate	  },
-		[VM_RESERVE] = {"reserve",	   vm_reserve   },
+	[VM_RESERVE] = {"reserve",	   vm_reserve   },
 	[VM_WEIGHT] = {"weight",	 vm_weight	  },
-		[VM_DEVICE] = {"device",	 vm_device	  },
+	[VM_DEVICE] = {"device",	 vm_device	  },
 	[VM_SHARE] = {"share",      vm_share     },
-		[VM_WATCHDOG] = {"watchdog",   vm_watchdog	},
+	[VM_WATCHDOG] = {"watchdog",   vm_watchdog	},
 };

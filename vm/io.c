@@ -103,6 +103,10 @@ void exit_io(struct vcpu *v)
 	r = port_lookup(v->vm, x->info.io.port);
 	if (likely(r))
 		r->fn(v, r->arg, x->info.io.port, x->info.io.size, x->info.io.in, &value);
+	if (unlikely(v->io_again)) {
+		v->io_again = false;
+		return;
+	}
 	/* A 32-bit IN clears the upper half of RAX, the smaller ones leave the rest alone. */
 	if (x->info.io.in) {
 		if (likely(x->info.io.size == 1))

@@ -12,12 +12,14 @@
 #include "ept/memmap.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
+#include "vdev/vboard.h"
 #include "vm/gmem.h"
 
-#define CPUID_MAX_EXT	 0x80000000
-#define CPUID_SIZES	 0x80000008
-#define PHYS_BITS_MAX	 48	   /* four levels of nested paging */
-#define LOW_RAM_END	 (3 * GIB) /* of an isolated VM; the rest of its RAM is above 4 GiB */
+#define CPUID_MAX_EXT 0x80000000
+#define CPUID_SIZES   0x80000008
+#define PHYS_BITS_MAX 48 /* four levels of nested paging */
+#define LOW_RAM_END \
+	((uint64_t)VBOARD_ECAM) /* of an isolated VM; the rest of its RAM is above 4 GiB */
 #define HIGH_RAM	 (4 * GIB)
 #define CONVENTIONAL_END 0xa0000
 #define UPPER_MEMORY	 0x100000
@@ -267,9 +269,14 @@ static INIT void tell_split(const struct build_input *in, uint64_t base, uint64_
 	}
 }
 
+INIT uint64_t memory_low(const struct vm *vm)
+{
+	return min_u64(vm->memory, LOW_RAM_END);
+}
+
 static INIT void tell_isolated(const struct vm *vm)
 {
-	uint64_t low = min_u64(vm->memory, LOW_RAM_END);
+	uint64_t low = memory_low(vm);
 
 	tell(0, min_u64(low, CONVENTIONAL_END), MEM_RAM);
 	tell(CONVENTIONAL_END, UPPER_MEMORY - CONVENTIONAL_END, MEM_RESERVED);
@@ -329,6 +336,30 @@ static int target_zero(void *arg, gpa_t gpa, uint64_t len)
 		len -= n;
 	}
 	return 0;
+}
+
+INIT int memory_flash(struct vm *vm, const struct image *image)
+{
+	struct mem_range *e = vm->extents + vm->extent_count;
+	uint64_t gpa = VBOARD_FLASH_END - image->size;
+	uint32_t n = 0;
+	int err = frame_alloc_ram(image->size, OWNER_VM(vm->id), e, VM_EXTENTS - vm->extent_count,
+				  &n);
+
+	vm->extent_count += n;
+	for (uint32_t i = 0; i < n && !err; i++) {
+		err = nested_map(&vm->nested, GPA(gpa), e[i].base, e[i].size, RIGHTS_ALL,
+				 MEMTYPE_WB);
+		if (!err)
+			err = target_copy(vm, GPA(gpa), gpa + image->size - VBOARD_FLASH_END,
+					  e[i].size, image);
+		if (!err)
+			err = nested_map(&vm->nested, GPA(gpa), e[i].base, e[i].size,
+					 NESTED_R | NESTED_X, MEMTYPE_WB);
+		gpa += e[i].size;
+	}
+	guest_unmap_all(); /* windows that may write there */
+	return err;
 }
 
 /* The guest's now, and told so: what is promised for later may still hold a module. */

@@ -19,6 +19,15 @@ int memory_vm_init(struct vm *vm);
  */
 int memory_vm_fill(struct vm *vm, const struct build_input *in);
 
+/* How much of an isolated VM's RAM is below 4 GiB, from address 0 on. Boot. */
+uint64_t memory_low(const struct vm *vm);
+
+/*
+ * Put firmware into memory of @vm beside its RAM, read-only, so that it ends at 4 GiB: whole pages, at most
+ * VBOARD_FLASH_MAX. Boot. 0 or negative.
+ */
+int memory_flash(struct vm *vm, const struct image *image);
+
 /*
  * Zero the first page of @vm's own RAM at or behind *@at, an offset that begins at 0, and move it on. 1: there may be
  * more. 0: that was all. -EFAULT. A step of a work item.

@@ -198,8 +198,13 @@ static enum emu_result emu_io_in(void *ctx, uint16_t port, uint32_t size, uint32
 
 static enum emu_result emu_io_out(void *ctx, uint16_t port, uint32_t size, uint32_t value)
 {
-	port_access(ctx, port, (uint8_t)size, false, &value);
-	return EMU_DONE;
+	struct vcpu *v = ctx;
+	bool again;
+
+	port_access(v, port, (uint8_t)size, false, &value);
+	again = v->io_again;
+	v->io_again = false;
+	return again ? EMU_AGAIN : EMU_DONE;
 }
 
 /* --- registers --- */

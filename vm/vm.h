@@ -13,6 +13,7 @@
 #include "sched/sched.h"
 #include "vdev/host.h"
 #include "vdev/vacpi.h"
+#include "vdev/vfwcfg.h"
 #include "vdev/vioapic.h"
 #include "vdev/vlapic.h"
 #include "vdev/vpic.h"
@@ -127,6 +128,7 @@ struct vcpu {
 	struct event deferred; /* an interrupt whose delivery faulted: it follows the fault */
 	struct fetch_cache fetch;
 	struct decoded decoded[DECODED];
+	bool io_again; /* by a port's handler: the instruction is not done, the guest does it again */
 	bool gpa_known; /* the exit's GPA is that of the emulated instruction's only operand */
 	struct vcpu_stats stats;
 };
@@ -187,6 +189,8 @@ struct vm {
 	struct vacpi acpi;   /* isolated VMs only, as are */
 	struct vrtc rtc;     /* the clock and */
 	uint32_t pci_select; /* what was written to 0xcf8 */
+	bool firmware;	     /* it starts in firmware, which has the next one */
+	struct vfwcfg fwcfg;
 	struct vuart uart;
 	struct lock uart_lock;
 	struct conring con; /* what COM1 sent; under the console's lock */

@@ -21,15 +21,16 @@
 
 static uint8_t *tables; /* from malloc, exactly as long as needed: the sanitizer watches its ends */
 static uint32_t size;
+static bool fw_cfg;
 
 static void make(uint32_t vcpus)
 {
 	free(tables);
-	size = acpi_make(vcpus, BASE, NULL, 0);
+	size = acpi_make(vcpus, fw_cfg, BASE, NULL, 0);
 	assert_in_range(size, 1, VBOARD_ACPI_SPACE);
 	tables = malloc(size);
 	assert_non_null(tables);
-	assert_int_equal(acpi_make(vcpus, BASE, tables, size), size);
+	assert_int_equal(acpi_make(vcpus, fw_cfg, BASE, tables, size), size);
 }
 
 static uint64_t field(const uint8_t *p, uint32_t len)
@@ -126,7 +127,7 @@ static void too_small_a_buffer_is_left_alone_behind_its_end(void **state)
 	for (uint32_t n = 0; n < size; n += 13) {
 		uint8_t *small = malloc(n ? n : 1);
 
-		assert_int_equal(acpi_make(3, BASE, small, n), size);
+		assert_int_equal(acpi_make(3, fw_cfg, BASE, small, n), size);
 		free(small);
 	}
 }
@@ -240,6 +241,7 @@ static void iasl_is_content(void **state)
 	for (uint32_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		const uint8_t *fadt, *t;
 
+		fw_cfg = i == 1;
 		make(counts[i]);
 		fadt = find("FACP");
 		iasl_table("facp", fadt, (uint32_t)field(fadt + 4, 4));

@@ -96,6 +96,31 @@ static void test_system(void **state)
 			    "2:9:service:there is no VM of this name\n");
 }
 
+static void test_firmware(void **state)
+{
+	(void)state;
+	assert_string_equal(result("[vm g]\ncpus = 0\nmemory = 16M\nfirmware = linux\n"), "");
+	assert_string_equal(
+		result("[vm g]\ncpus = 0\nmemory = 16M\nfirmware = linux\nkernel = linux\n"), "");
+	assert_string_equal(
+		result("[vm g]\ncpus = 0\nmemory = 1M\nfirmware = linux\nflat = 0x1000 long\n"),
+		"5:8:g:firmware starts no flat binary\n"
+		"3:10:g:firmware needs at least 2M of memory\n");
+	assert_string_equal(
+		result("[vm service]\nrole = service\ncpus = 0\nmemory = rest\nfirmware = linux\n"),
+		"5:12:service:only isolated VMs can have firmware\n");
+	assert_string_equal(result("[vm g]\ncpus = 0\nmemory = 16M\nfirmware = nosuch\n"),
+			    "4:12:nosuch:the boot loader passed no module of this name\n");
+	assert_string_equal(
+		result("[vm g]\ncpus = 0\nmemory = 16M\nfirmware = huge\n"),
+		"4:12:huge:firmware is a multiple of 4K, and at most 16M\n"
+		"3:10:g:too little memory: 18014398509481983 KiB are asked for, 245368 KiB are left\n");
+	/* the firmware's own memory counts */
+	assert_string_equal(
+		result("[vm g]\ncpus = 0\nmemory = 239M\nfirmware = linux\n"),
+		"3:10:g:too little memory: 252928 KiB are asked for, 245368 KiB are left\n");
+}
+
 /* As many VMs as there can be, all but the last with 2 vCPUs on CPU 0. */
 static const char *crowd(const char *last)
 {
@@ -241,6 +266,7 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_firmware, new_machine),
 		cmocka_unit_test_setup(test_fits, new_machine),
 		cmocka_unit_test_setup(test_system, new_machine),
 		cmocka_unit_test_setup(test_crowded, new_machine),
