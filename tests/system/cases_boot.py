@@ -6,6 +6,7 @@ import re
 import struct
 import time
 
+import gdbstub
 from harness import TREE, Case, Failure, bhrun
 
 HELLO = {"hello": "build/guests/hello.elf"}
@@ -85,8 +86,38 @@ def refusal(name, sentence, system="", vm="", modules=HELLO, reboots=False, **re
     rest.setdefault("timeout", 60)
     config = rest.pop("config", SYSTEM).replace("{system}", system).replace("{vm}", vm)
     rest.setdefault("left_out", NO_MONITOR)
-    script = says(sentence, reboots, rest.get("firmware", "bios"))
-    return Case("refuse-" + name, config, modules, code=bhrun.REFUSED, script=script, **rest)
+    rest.setdefault("script", says(sentence, reboots, rest.get("firmware", "bios")))
+    return Case("refuse-" + name, config, modules, code=bhrun.REFUSED, **rest)
+
+
+VM_CR, VM_CR_LOCK, VM_CR_SVMDIS = 0xc0010114, 1 << 3, 1 << 4
+RAX, RCX = 0, 2  # as gdb numbers them
+RDMSR_LENGTH = 2
+
+
+def vm_cr(name, value, sentence):
+    """A row: firmware has left @value in VM_CR."""
+    return refusal(name, sentence, qemu_args=gdbstub.QEMU_ARGS, script=reads_vm_cr(value, sentence))
+
+
+def reads_vm_cr(value, sentence):
+    """A script: the processor's first read of VM_CR gives @value, which no bed's firmware sets."""
+    def script(machine, run):
+        stub = gdbstub.Stub(run.work)
+        insn = gdbstub.symbol("msr_read_safe.insn")
+        msr = None
+        for _ in range(64):  # MSRs that are read before
+            stub.run_to(insn, lambda: None, run.case.timeout)
+            msr = stub.register(RCX) & 0xffffffff
+            stub.run_to(insn + RDMSR_LENGTH, lambda: None)
+            if msr == VM_CR:
+                break
+        if msr != VM_CR:
+            raise Failure("VM_CR is not read")
+        stub.set_register(RAX, value)
+        stub.go()
+        says(sentence)(machine, run)
+    return script
 
 
 MULTIBOOT1_MAGIC = 0x1badb002
@@ -119,6 +150,8 @@ def as_multiboot1(work):
 CASES = [
     refusal("no-svm", "this processor has no SVM; enable SVM", qemu_args=("-cpu", "max,-svm")),
     refusal("no-svm-uefi", "this processor has no SVM; enable SVM", qemu_args=("-cpu", "max,-svm"), firmware="uefi"),
+    vm_cr("svm-locked", VM_CR_SVMDIS | VM_CR_LOCK, "the firmware has switched SVM off and locked it; enable SVM"),
+    vm_cr("svm-off", VM_CR_SVMDIS, "SVM is switched off (VM_CR.SVMDIS); enable SVM"),
     refusal("no-nested-paging", "SVM without nested paging; use one that has both", qemu_args=("-cpu", "max,-npt")),
     refusal("no-long-mode", "no 64-bit long mode; use one that has", qemu_args=("-cpu", "qemu32")),
     refusal("no-nx", "this processor has no NX", qemu_args=("-cpu", "max,-nx")),

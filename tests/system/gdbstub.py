@@ -26,7 +26,11 @@ class Stub:
 
     def __init__(self, work):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(os.path.relpath(os.path.join(work, "gdb")))
+        path = os.path.relpath(os.path.join(work, "gdb"))
+        end = time.monotonic() + 30
+        while not os.path.exists(path) and time.monotonic() < end:  # the machine may only just be starting
+            time.sleep(0.01)
+        self.socket.connect(path)
         self.data = b""
         self.running = False
         self.send("?")
@@ -77,3 +81,13 @@ class Stub:
             raise Failure("the processor stopped otherwise: " + stop)
         self.command("z1,%x,1" % address)
         self.running = False
+
+    def register(self, number):
+        """The value of a register of 64 bits, by gdb's number for it (rax 0, rbx 1, rcx 2, rdx 3 ... rip 16)."""
+        self.send("qXfer:features:read:target.xml:0,1")  # before that QEMU names no single register
+        self.answer(60)
+        self.send("p%x" % number)
+        return int.from_bytes(bytes.fromhex(self.answer(60)), "little")
+
+    def set_register(self, number, value):
+        self.command("P%x=%s" % (number, value.to_bytes(8, "little").hex()))

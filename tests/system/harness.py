@@ -189,7 +189,7 @@ def perform(run):
         if case.script:
             try:
                 case.script(machine, run)
-            except (Failure, bhrun.WaitError) as e:
+            except (Failure, bhrun.WaitError, OSError) as e:
                 problem = e
         # After a script's failure only what is still on its way is worth waiting for.
         run.result = machine.finish(limit if problem is None else 0.5)
@@ -211,7 +211,7 @@ def execute(case, machine):
     try:
         perform(run)
         run.status = "pass"
-    except (Failure, bhrun.WaitError, bhrun.RunError, bhrun.IsoError) as e:
+    except (Failure, bhrun.WaitError, bhrun.RunError, bhrun.IsoError, OSError) as e:
         run.status, run.reason = "FAIL", str(e)
     finally:
         run.seconds = time.monotonic() - begin
