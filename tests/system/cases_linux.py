@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The service guest: Debian's Linux drives the machine. The tests inside it are guests/service/root/tests."""
 
+import dataclasses
 import hashlib
 import os
 import random
 import re
 import time
 
+import cases_vms
 from harness import BARE, TREE, Case, Failure, bhrun
 
 INITRD = "build/service/initrd.cpio"
@@ -201,6 +203,37 @@ def reset_by(name, words, **rest):
     return linux("linux-reset-" + name, "power", words, expect=POWER_OFF + (r"bulkhead: \[.*reboot",), **rest)
 
 
+# A witness on a CPU of the service guest's, whose end is the machine's.
+WITNESS = """
+[vm witness]
+role = isolated
+cpus = 0
+memory = 16M
+kernel = witness
+cmdline = seconds=%d
+debug-exit = 0xf4
+on-exit = poweroff
+"""
+
+
+BEHIND_A_PORT = ("-device", "pcie-root-port,id=slot1,chassis=1", "-device", "pcie-root-port,id=slot2,chassis=2",
+                 "-device", "qemu-xhci,bus=slot2")
+
+
+def lives(name, model, driver, seconds, count, words="", cpus=1, more=(), **rest):
+    """A row: without power over the machine the service guest ends several times, and comes up again with its disk and its
+    network; one beside it goes on."""
+    row = linux(name, "lives", "bhdisk=sda bhlives=%d bhnet=%s bhfile=data bhsha={sha} %s" % (count, driver, words),
+                power="none", on_exit="restart\non-fault = restart", disk=64, prepare=tftp_file, memory=384, cpus=cpus,
+                qemu_args=("-netdev", "user,id=n,tftp={work}/tftp") + more + ("-device", model + ",netdev=n"), direct=(),
+                expect=tuple(r"^BHTEST lives: the end of life %d\r?$" % n for n in range(1, count)) + (
+                    r"^BHTEST lives: pass", r"witness: [1-9]\d* rounds, 0 wrong sums, 0 strange events",
+                    r"bulkhead: \[.*info: power off"),
+                forbid=("stays stopped", r"bulkhead: \[.*info: reboot\r?$"), code=bhrun.GUEST_STOPPED,
+                check=cases_vms.lives(count, "service"), timeout=100 + 5 * seconds, **rest)
+    return dataclasses.replace(row, config=row.config + WITNESS % seconds, modules=dict(row.modules, witness="build/guests/witness.elf"))
+
+
 CASES = [
     linux("linux-boot-1", "boot", "bhcpus=1", left_out=OWN_BOOTS,
           expect=(r"^BHTEST boot: pass", r"bulkhead: \[.*vm service: exit 0")),
@@ -255,5 +288,10 @@ CASES = [
     # Without that word the kernel idles instead (s2idle): a matter of its own.
     linux("linux-sleep-idle", "sleep", direct=(), script=wake, left_out=NO_HANDS,
           expect=(r"^BHTEST sleep: pass", r"bulkhead: \[.*vm service: power-off by S5")),
+    lives("linux-lives", "virtio-net-pci", "virtio_net", 50, 2),
+    lives("linux-lives-4", "e1000e", "e1000e", 240, 4, cpus=2, quick=False),
+    lives("linux-lives-e1000", "e1000", "e1000", 100, 3, quick=False),
+    lives("linux-lives-bus", "virtio-net-pci,bus=slot1", "virtio_net", 100, 3, quick=False, more=BEHIND_A_PORT),
+    lives("linux-lives-uefi", "virtio-net-pci", "virtio_net", 100, 3, quick=False, firmware="uefi", kernel=BZIMAGE),
     linux("linux-clocks", "clocks", quick=False, left_out=NO_CLOCKS),
 ]
