@@ -49,6 +49,12 @@ LDFLAGS := --defsym=image_has_hooks=1 $(LDFLAGS) --wrap=exit_hypercall --wrap=vm
 OBJECTS := $(SOURCES:%=$(BUILD)/obj/%.o) $(ASMS:%=$(BUILD)/obj/%.o)
 endif
 
+# DEAD=1: the linker names the functions that nothing refers to (make check).
+ifdef DEAD
+CFLAGS += -ffunction-sections
+LDFLAGS += --gc-sections --print-gc-sections
+endif
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules

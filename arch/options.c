@@ -83,17 +83,3 @@ uint64_t option_number(const char *name, uint64_t other)
 	}
 	return n;
 }
-
-bool option_word(uint32_t n, char *word, uint32_t size)
-{
-	const char *at = line, *start;
-	uint32_t len;
-
-	while ((start = word_next(&at, &len))) {
-		if (n--)
-			continue;
-		word_copy(word, size, start, len);
-		return true;
-	}
-	return false;
-}

@@ -21,7 +21,4 @@ bool option_on(const char *name);
 /* NAME's value as a decimal number, or @other where absent or malformed. */
 uint64_t option_number(const char *name, uint64_t other);
 
-/* The @n-th word, or false; so that boot can name those that nobody knows. */
-bool option_word(uint32_t n, char *word, uint32_t size);
-
 #endif

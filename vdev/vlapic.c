@@ -199,7 +199,7 @@ void vlapic_extint_ack(struct vlapic *v)
 		atomic_store_u32(&v->extint, 0);
 }
 
-uint32_t vlapic_x2_ldr(const struct vlapic *v)
+static uint32_t vlapic_x2_ldr(const struct vlapic *v)
 {
 	return (v->cfg.id >> 4) << 16 | 1u << (v->cfg.id & 0xf);
 }

@@ -93,8 +93,6 @@ void vlapic_lvt_raise(struct vlapic *v, enum vlapic_lvt lvt);
 /* The highest vector in service, 0: none (no vector below 16 gets there). */
 uint32_t vlapic_in_service(const struct vlapic *v);
 void vlapic_tpr_set(struct vlapic *v, uint32_t tpr);
-/* Logical id in x2APIC mode, 11.12.10.2. */
-uint32_t vlapic_x2_ldr(const struct vlapic *v);
 
 /* --- vlapic_reg.c --- */
 /* A register that both modes have, with 32 bits. False: no such register, or it cannot be read. */

@@ -420,7 +420,7 @@ void vuart_set_lines(struct vuart *u, uint8_t msr)
 	irq_update(u);
 }
 
-void vuart_stop(struct vuart *u)
+static void vuart_stop(struct vuart *u)
 {
 	u->host->timer_cancel(u->vm, &u->timer);
 }

@@ -56,7 +56,6 @@ void vuart_init(struct vuart *u, const struct vuart_ops *ops, void *arg,
 		const struct vdev_host *host, void *vm);
 /* Master reset (data sheet, table I): divisor, scratch and received bytes survive only outside of it: all are cleared. */
 void vuart_reset(struct vuart *u);
-void vuart_stop(struct vuart *u);
 
 /* How many bytes vuart_rx takes now; 0 in loop-back. */
 uint32_t vuart_rx_room(const struct vuart *u);

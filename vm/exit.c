@@ -40,7 +40,7 @@ static bool insn_fits(const struct insn *i, enum exit_kind kind)
 	}
 }
 
-uint8_t exit_insn_len(struct vcpu *v)
+static uint8_t exit_insn_len(struct vcpu *v)
 {
 	struct exit *x = &v->arch.exit;
 	uint8_t bytes[INSN_MAX];

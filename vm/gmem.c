@@ -97,11 +97,6 @@ static int guest_copy(struct vm *vm, uint64_t gpa, uint8_t *buf, uint64_t len, b
 	return 0;
 }
 
-int guest_read(struct vm *vm, uint64_t gpa, void *buf, uint64_t len)
-{
-	return guest_copy(vm, gpa, buf, len, false);
-}
-
 int guest_write(struct vm *vm, uint64_t gpa, const void *buf, uint64_t len)
 {
 	return guest_copy(vm, gpa, (uint8_t *)(uintptr_t)buf, len, true);

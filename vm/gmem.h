@@ -19,7 +19,6 @@ void *guest_map(struct vm *vm, uint64_t gpa, bool write);
 void guest_unmap_all(void);
 
 /* Copy from or to guest-physical memory, any length. 0 or -EFAULT (then partly done). */
-int guest_read(struct vm *vm, uint64_t gpa, void *buf, uint64_t len);
 int guest_write(struct vm *vm, uint64_t gpa, const void *buf, uint64_t len);
 
 enum cpu_mode vcpu_mode(struct vcpu *v);

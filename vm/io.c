@@ -30,14 +30,6 @@ int mmio_add(struct vm *vm, uint64_t first, uint64_t last, mmio_fn fn, void *arg
 	return -ENOSPC;
 }
 
-void mmio_remove(struct vm *vm, uint64_t first)
-{
-	for (uint32_t i = 0; i < vm->mmio_count; i++) {
-		if (vm->mmio[i].fn && vm->mmio[i].first == first)
-			__atomic_store_n(&vm->mmio[i].fn, NULL, __ATOMIC_RELEASE);
-	}
-}
-
 const struct mmio_range *mmio_find(const struct vm *vm, uint64_t gpa)
 {
 	for (uint32_t i = 0; i < vm->mmio_count; i++) {

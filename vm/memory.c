@@ -423,7 +423,7 @@ INIT int memory_give_temporary(struct vm *vm, const struct build_input *in)
 
 /* --- while it runs --- */
 
-void memory_flush(struct vm *vm)
+static void memory_flush(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		atomic_store_bool(&vm->vcpu[i]->arch.flush, true);

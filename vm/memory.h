@@ -54,7 +54,4 @@ int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on);
 /* A nested fault where nothing is mapped: device memory far up is mapped when it is touched. True: try again. */
 bool memory_fault(struct vm *vm, uint64_t gpa);
 
-/* All vCPUs drop their translations before they go on; those that run now are made to exit. */
-void memory_flush(struct vm *vm);
-
 #endif

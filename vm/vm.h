@@ -282,8 +282,6 @@ static inline void vcpu_skip_known(struct vcpu *v)
 
 /* A kind's name, for reports. */
 const char *exit_name(uint32_t kind);
-/* Length of the exit's instruction, 0 after having stopped the VM or injected a fault. */
-uint8_t exit_insn_len(struct vcpu *v);
 
 /* --- vm/cpuid.c, vm/msr.c, vm/cr.c --- */
 void exit_cpuid(struct vcpu *v);
@@ -307,7 +305,6 @@ void port_access(struct vcpu *v, uint16_t port, uint8_t size, bool in, uint32_t 
 /* At VM creation; ports are then intercepted. 0 or -ENOSPC. */
 int port_add(struct vm *vm, uint16_t first, uint16_t last, port_fn fn, void *arg);
 int mmio_add(struct vm *vm, uint64_t first, uint64_t last, mmio_fn fn, void *arg);
-void mmio_remove(struct vm *vm, uint64_t first);
 const struct mmio_range *mmio_find(const struct vm *vm, uint64_t gpa);
 
 /* --- vm/mmio.c --- */
