@@ -57,10 +57,11 @@ _Static_assert(sizeof(struct tss) == 104, "TSS size, SDM vol. 3, figure 8-11");
 #define GDT_ENTRIES 5
 
 /* Requests that other CPUs, or NMI and #MC handlers, leave for a CPU; taken just before every guest entry. */
-#define CPU_REQ_NMI   BIT(0) /* an NMI came */
-#define CPU_REQ_MCE   BIT(1) /* a machine check came */
-#define CPU_REQ_SCHED BIT(2) /* run queues changed */
-#define CPU_REQ_PARK  BIT(3) /* disable virtualization and halt for good */
+#define CPU_REQ_NMI	BIT(0) /* an NMI came */
+#define CPU_REQ_MCE	BIT(1) /* a machine check came */
+#define CPU_REQ_SCHED	BIT(2) /* run queues changed */
+#define CPU_REQ_WINDOWS BIT(4) /* a VM's mapping was taken away: its windows are dropped */
+#define CPU_REQ_PARK	BIT(3) /* disable virtualization and halt for good */
 
 struct cpu {
 	struct cpu *self; /* first: GS:0 */

@@ -29,6 +29,12 @@
 #define MSIX_SIZE_MASK 0x7ff
 #define MSIX_BIR_MASK  7u
 
+/* Header type 1: the windows to memory behind a bridge, base and limit in one dword each */
+#define BRIDGE_MEMORY	0x20
+#define BRIDGE_PREFETCH 0x24
+#define BRIDGE_MASK	0xfff0u
+#define CLASS_BRIDGE	0x06
+
 /* BARs (PCI 3.0, 6.2.5.1) */
 #define BAR_IO		0x1u
 #define BAR_IO_MASK	0x3u
@@ -278,4 +284,76 @@ struct pci_bar pci_bar_read(uint16_t bdf, uint32_t n)
 		bar.base |= (uint64_t)pci_read(bdf, PCI_BAR0 + 4 * (n + 1), 4) << 32;
 	bar.present = low || bar.base;
 	return bar;
+}
+
+/* --- what is decoded --- */
+
+static INIT uint64_t bar_size(uint16_t bdf, uint32_t n, bool wide)
+{
+	uint32_t reg = PCI_BAR0 + 4 * n, low = pci_read(bdf, reg, 4), high = 0;
+	uint64_t mask;
+
+	pci_write(bdf, reg, 4, ~0U);
+	mask = pci_read(bdf, reg, 4) & ~(uint64_t)BAR_MEMORY_MASK;
+	pci_write(bdf, reg, 4, low);
+	if (wide && !mask) {
+		high = pci_read(bdf, reg + 4, 4);
+		pci_write(bdf, reg + 4, 4, ~0U);
+		mask = (uint64_t)pci_read(bdf, reg + 4, 4) << 32;
+		pci_write(bdf, reg + 4, 4, high);
+	}
+	return mask & -mask;
+}
+
+static INIT uint32_t bars_decoded(uint16_t bdf, uint32_t bars, struct pci_range *out, uint32_t max)
+{
+	uint32_t command = pci_read(bdf, PCI_COMMAND, 2), count = 0;
+
+	pci_write(bdf, PCI_COMMAND, 2, command & ~(uint32_t)(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+	for (uint32_t n = 0; n < bars && count < max; n++) {
+		struct pci_bar bar = pci_bar_read(bdf, n);
+		uint64_t size = bar.present && !bar.io ? bar_size(bdf, n, bar.wide) : 0;
+
+		if (size && bar.base && bar.base <= UINT32_MAX)
+			out[count++] = (struct pci_range){bar.base, bar.base + size - 1};
+		n += bar.wide;
+	}
+	pci_write(bdf, PCI_COMMAND, 2, command);
+	return count;
+}
+
+/* A bridge's windows: base and limit, 1 MiB granular (PCI-to-PCI Bridge 1.2, 3.2.5.8 and 9). */
+static INIT uint32_t windows_decoded(uint16_t bdf, struct pci_range *out, uint32_t max)
+{
+	static const uint8_t registers[] = {BRIDGE_MEMORY, BRIDGE_PREFETCH};
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(registers) && count < max; i++) {
+		uint32_t both = pci_read(bdf, registers[i], 4);
+		uint64_t first = (both & BRIDGE_MASK) << 16,
+			 last = (both & BRIDGE_MASK << 16) | BITS(19, 0);
+
+		if (first && first < last)
+			out[count++] = (struct pci_range){first, last};
+	}
+	return count;
+}
+
+INIT uint32_t pci_decoded(const struct pci_list *list, struct pci_range *out, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < list->count; i++) {
+		const struct pci_function *f = &list->functions[i];
+		bool bridge = f->header == PCI_HEADER_BRIDGE;
+
+		if (f->class == CLASS_BRIDGE && !f->subclass)
+			continue;
+		if (f->header == PCI_HEADER_NORMAL || bridge)
+			count += bars_decoded(f->bdf, bridge ? 2 : PCI_BARS, out + count,
+					      max - count);
+		if (bridge)
+			count += windows_decoded(f->bdf, out + count, max - count);
+	}
+	return count;
 }

@@ -99,6 +99,17 @@ uint8_t pci_capability(uint16_t bdf, uint8_t id);
 /* The next one behind the capability at @at. The caller bounds how often it asks: a chain may loop. */
 uint8_t pci_capability_next(uint16_t bdf, uint8_t at, uint8_t id);
 
+/* Memory addresses, both ends included. */
+struct pci_range {
+	uint64_t first, last;
+};
+
+/*
+ * What all functions' BARs and bridges' windows decode below 4 GiB, or would; at most @max of them, how many. BARs are
+ * sized for that, each function not decoding meanwhile; host bridges' are left alone. Boot.
+ */
+uint32_t pci_decoded(const struct pci_list *list, struct pci_range *out, uint32_t max);
+
 /* Read BAR @n (0 to 5; a bridge has 2). The upper half of a 64-bit BAR is not one itself: the caller skips it. */
 struct pci_bar pci_bar_read(uint16_t bdf, uint32_t n);
 

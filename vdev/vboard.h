@@ -22,9 +22,13 @@
 	2 /* of the I/O APIC: ISA interrupt 0; the others have the pin of their number */
 #define VBOARD_ECAM \
 	0xb0000000U /* configuration space of bus 0, the only one: firmware for QEMU's Q35 looks for it here */
-#define VBOARD_ECAM_SIZE  0x00100000U
-#define VBOARD_PCI_HOLE	  0xc0000000U /* for functions' memory */
-#define VBOARD_PCI_END	  0xfebfffffU
+#define VBOARD_ECAM_SIZE 0x00100000U
+#define VBOARD_PCI_HOLE	 0xc0000000U /* for functions' memory */
+#define VBOARD_PCI_END	 0xfebfffffU
+#define VBOARD_PCI_REGIONS \
+	0xe8000000U /* from here on shared regions are put at the start, 128 MiB at most */
+#define VBOARD_PCI_SLOT	  0x08	      /* of the functions for these: device 1 */
+#define VBOARD_PCI_IRQ	  10	      /* that their INTA is wired to */
 #define VBOARD_ACPI	  0x000e0000U /* the RSDP, and all other tables behind it */
 #define VBOARD_ACPI_SPACE 0x00002000U
 #define VBOARD_SMBIOS	  0x000f0000U

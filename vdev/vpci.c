@@ -137,7 +137,10 @@ static uint32_t read_overlay(struct vpci *v, struct vpci_func *f, uint32_t off, 
 static uint32_t read_aligned(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size)
 {
 	struct vpci_func *f = func_find(v, bdf);
+	uint32_t value;
 
+	if (v->ops->own && v->ops->own(v->arg, bdf, off, size, false, &value))
+		return value;
 	if (unlikely(!f)) {
 		uint32_t id;
 
@@ -243,6 +246,8 @@ static void write_aligned(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t si
 {
 	struct vpci_func *f = func_find(v, bdf);
 
+	if (v->ops->own && v->ops->own(v->arg, bdf, off, size, true, &value))
+		return;
 	if (unlikely(!f)) {
 		uint32_t id;
 

@@ -90,6 +90,9 @@ struct vpci_ops {
 			    bool is_mem);
 	/* A line for the log; at most a few per function. */
 	report_fn log;
+	/* Is this a function of the hypervisor's, and none of the machine? Then the access was done. May be NULL. */
+	bool (*own)(void *arg, uint32_t bdf, uint32_t off, uint8_t size, bool write,
+		    uint32_t *value);
 };
 
 /* One entry of an MSI-X table; the caller of vpci_init provides a pool of them. */

@@ -236,6 +236,7 @@ static void device_pci(struct aml *a)
 	aml_io(a, VBOARD_PCI_PORT, VBOARD_PCI_PORTS);
 	aml_window_memory(a, VBOARD_PCI_HOLE, VBOARD_PCI_END);
 	aml_end_resources(a, resources);
+	aml_name_route(a, VBOARD_PCI_SLOT >> 3, 0, VBOARD_PCI_IRQ);
 	aml_end(a, device);
 }
 

@@ -95,14 +95,14 @@ static void share_agreed(struct admission *a, uint32_t index, const struct confi
 	const struct config_vm *vm = &a->c->vms[index];
 	const struct config_share *o, *first = s;
 	uint32_t others = 0;
-	bool written = s->writable;
+	bool written = s->rights == SHARE_RW;
 
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
 		o = i == index ? NULL : share_find(&a->c->vms[i], s->name, CONFIG_SHARES);
 		if (!o)
 			continue;
 		others++;
-		written |= o->writable;
+		written |= o->rights == SHARE_RW;
 		if (i < index && first == s)
 			first = o;
 	}
@@ -120,19 +120,27 @@ void rule_shares(struct admission *a)
 {
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
 		const struct config_vm *vm = &a->c->vms[i];
+		uint64_t seen = 0;
 
 		for (uint32_t k = 0; k < vm->share_count; k++) {
 			const struct config_share *s = &vm->shares[k];
 
-			if (!IS_ALIGNED(s->size, PAGE_SIZE))
-				admit_complain(a, vm, s->at,
-					       "a shared region comes in multiples of 4K");
+			if (s->size < PAGE_SIZE || s->size & (s->size - 1))
+				admit_complain(
+					a, vm, s->at,
+					"a shared region's size is 4K or a larger power of two");
+			if (s->rights != SHARE_NONE && __builtin_add_overflow(seen, s->size, &seen))
+				seen = UINT64_MAX;
 			if (share_find(vm, s->name, k))
 				admit_complain(a, vm, s->at, "this VM names the region '%s' twice",
 					       s->name);
 			else
 				share_agreed(a, i, s);
 		}
+		if (seen > CONFIG_SHARE_MAX)
+			admit_complain(a, vm, vm->at[VM_SHARE],
+				       "a VM sees at most %llu MiB of shared regions",
+				       (unsigned long long)(CONFIG_SHARE_MAX / MIB));
 	}
 }
 

@@ -194,17 +194,40 @@ void aml_name_eisaid(struct aml *a, const char *name, const char *id)
 	aml_integer(a, __builtin_bswap32(value));
 }
 
+static uint32_t begin_package(struct aml *a, uint8_t count)
+{
+	uint32_t begin;
+
+	aml_byte(a, OP_PACKAGE);
+	begin = a->len;
+	aml_byte(a, count);
+	return begin;
+}
+
 void aml_name_package(struct aml *a, const char *name, const uint8_t *values, uint8_t count)
 {
 	uint32_t begin;
 
 	name_begin(a, name);
-	aml_byte(a, OP_PACKAGE);
-	begin = a->len;
-	aml_byte(a, count);
+	begin = begin_package(a, count);
 	for (uint32_t i = 0; i < count; i++)
 		aml_integer(a, values[i]);
 	aml_end(a, begin);
+}
+
+void aml_name_route(struct aml *a, uint8_t device, uint8_t pin, uint32_t gsi)
+{
+	uint32_t lines, line;
+
+	name_begin(a, "_PRT");
+	lines = begin_package(a, 1);
+	line = begin_package(a, 4);
+	aml_integer(a, (uint32_t)device << 16 | UINT16_MAX);
+	aml_integer(a, pin);
+	aml_integer(a, 0); /* no link device: wired */
+	aml_integer(a, gsi);
+	aml_end(a, line);
+	aml_end(a, lines);
 }
 
 /* --- resources --- */

@@ -32,6 +32,8 @@ void aml_end(struct aml *a, uint32_t begin);
 void aml_name_integer(struct aml *a, const char *name, uint64_t value);
 void aml_name_string(struct aml *a, const char *name, const char *value);
 void aml_name_eisaid(struct aml *a, const char *name, const char *id);
+/* Name (_PRT, …) with one line: @pin (0: INTA) of all functions of @device is GSI @gsi. ACPI 6.5, 6.2.13. */
+void aml_name_route(struct aml *a, uint8_t device, uint8_t pin, uint32_t gsi);
 void aml_name_package(struct aml *a, const char *name, const uint8_t *values, uint8_t count);
 
 /* Name (_CRS, ResourceTemplate () {…}); the descriptors in between (ACPI 6.5, 6.4). */

@@ -11,6 +11,7 @@
 #include "vm/gmem.h"
 #include "vm/irq.h"
 #include "vm/memory.h"
+#include "vm/shm.h"
 #include "vm/smbios_make.h"
 
 /* --- ACPI registers --- */
@@ -131,7 +132,7 @@ INIT void board_firmware(struct vm *vm, const struct vfwcfg_item *items, uint32_
 	cmos_fill(vm);
 }
 
-/* --- PCI: one host bridge on one bus, with nothing behind it; for firmware, what it wants to find of a Q35 --- */
+/* --- PCI: one host bridge on one bus, with the functions of shared regions (vm/shm.c); for firmware, what it wants to find of a Q35 --- */
 
 #define SELECT_ENABLE BIT(31)
 #define SELECT_BDF(s) ((s) >> 8 & 0xffff)
@@ -167,11 +168,13 @@ static const struct pci_register q35[] = {
 };
 
 /* Register @offset of the function, as a whole. */
-static uint32_t function_read(const struct vm *vm, uint32_t bdf, uint32_t offset)
+static uint32_t function_read(struct vm *vm, uint32_t bdf, uint32_t offset)
 {
 	const struct pci_register *r = vm->firmware ? q35 : plain;
 	uint32_t n = vm->firmware ? ARRAY_SIZE(q35) : ARRAY_SIZE(plain), value = ~0U;
 
+	if (shm_config(vm, bdf, offset & ~3U, 4, false, &value))
+		return value;
 	for (uint32_t i = 0; i < n; i++) {
 		if (r[i].bdf != bdf)
 			continue;
@@ -201,23 +204,36 @@ static void pci_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, boo
 	}
 	if (in && select & SELECT_ENABLE)
 		*value = function_read(vm, SELECT_BDF(select), SELECT_REG(select)) >> 8 * (at & 3);
+	else if (select & SELECT_ENABLE)
+		shm_config(vm, SELECT_BDF(select), SELECT_REG(select) + (at & 3), size, true,
+			   value);
 }
 
 static void ecam_page(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
 		      uint64_t *value)
 {
-	uint32_t offset = (uint32_t)gpa - VBOARD_ECAM;
-	const struct vm *vm = arg;
+	uint32_t offset = (uint32_t)gpa - VBOARD_ECAM, bdf = offset >> 12, low = (uint32_t)*value;
+	struct vm *vm = arg;
 
 	(void)v;
-	if (write)
+	offset &= 0xfff;
+	if (write) {
+		if (size <= 4)
+			shm_config(vm, bdf, offset, size, true, &low);
 		return;
-	*value = function_read(vm, offset >> 12, offset & 0xfff) >> 8 * (offset & 3);
+	}
+	*value = function_read(vm, bdf, offset) >> 8 * (offset & 3);
 	if (size == 8)
-		*value |= (uint64_t)function_read(vm, offset >> 12, (offset & 0xfff) + 4) << 32;
+		*value |= (uint64_t)function_read(vm, bdf, offset + 4) << 32;
 }
 
 /* --- life --- */
+
+/* As firmware leaves it: the interrupt of PCI functions is level-triggered. */
+static void interrupt_mode(struct vm *vm)
+{
+	vpic_write(&vm->pic, VPIC_ELCR_PORT + VBOARD_PCI_IRQ / 8, BIT(VBOARD_PCI_IRQ % 8));
+}
 
 INIT int board_vm_init(struct vm *vm)
 {
@@ -225,6 +241,7 @@ INIT int board_vm_init(struct vm *vm)
 
 	vacpi_init(&vm->acpi, &vm->host, vm, sci_line);
 	vrtc_init(&vm->rtc, &vm->host, vm, rtc_line, clock_wall());
+	interrupt_mode(vm);
 	err = port_add(vm, VBOARD_PM_PORT, VBOARD_PM_PORT + VACPI_PORTS - 1, acpi_port, vm);
 	if (!err)
 		err = port_add(vm, VBOARD_RTC_PORT, VBOARD_RTC_PORT + 1, rtc_port, vm);
@@ -246,6 +263,7 @@ void board_reset(struct vm *vm)
 	vrtc_reset(&vm->rtc);
 	vm->pci_select = 0;
 	vfwcfg_reset(&vm->fwcfg);
+	interrupt_mode(vm);
 	lock_release(&vm->irq_lock);
 }
 

@@ -20,6 +20,7 @@
 #include "vm/platform.h"
 #include "vm/power.h"
 #include "vm/restart.h"
+#include "vm/shm.h"
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
@@ -191,6 +192,8 @@ static INIT int vm_fill(struct vm *vm, const struct build_input *in)
 		err = memory_vm_fill(vm, in);
 	if (!err && vm->service)
 		err = overlay_init(vm, in->acpi);
+	if (!err)
+		err = shm_vm_init(vm, in);
 	return err;
 }
 
@@ -295,6 +298,8 @@ INIT int build_vms(const struct build_input *in)
 	int service = config_service_vm(in->config), started = 0;
 
 	cpuid_init();
+	memory_gaps(in);
+	shm_regions_make(in->config);
 
 	for (uint32_t pass = 0; pass < 2; pass++) {
 		for (uint32_t i = 0; i < in->config->vm_count; i++) {

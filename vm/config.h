@@ -17,6 +17,7 @@
 #define CONFIG_WINDOWS	   8
 #define CONFIG_DEVICES	   16
 #define CONFIG_SHARES	   8
+#define CONFIG_SHARE_MAX   (128 * MIB) /* bytes of all regions that a VM sees */
 #define CONFIG_WEIGHT_MAX  10000
 #define CONFIG_WEIGHT	   100	      /* where none is given */
 #define CONFIG_RESERVE	   (16 * MIB) /* where none is given */
@@ -94,10 +95,13 @@ struct config_device {
 	struct config_pos at;
 };
 
+/* What a VM may do with a region; all may ring the others. */
+enum config_rights { SHARE_NONE, SHARE_RO, SHARE_RW };
+
 struct config_share {
 	char name[CONFIG_NAME];
 	uint64_t size; /* bytes */
-	bool writable;
+	enum config_rights rights;
 	struct config_pos at;
 };
 

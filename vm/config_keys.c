@@ -491,18 +491,19 @@ static void vm_device(struct key_target *t, struct span value)
 static bool share_item(struct key_target *t, struct span item, struct config_share *share)
 {
 	static const struct choice words[] = {
-		{"ro", false},
-		       {"rw", true }
-	   };
+		{"none", SHARE_NONE},
+		{"ro",   SHARE_RO  },
+		{"rw",   SHARE_RW  },
+	};
 	struct span rest = item, name = span_word(&rest), bytes = span_word(&rest);
-	uint32_t writable = false;
+	uint32_t rights = SHARE_NONE;
 
 	share->at = item.at;
-	if (!rest.len || !value_choose(rest, words, ARRAY_SIZE(words), &writable)) {
-		span_error(t->rep, item, "expected: NAME SIZE ro or NAME SIZE rw");
+	if (!rest.len || !value_choose(rest, words, ARRAY_SIZE(words), &rights)) {
+		span_error(t->rep, item, "expected: NAME SIZE rw, NAME SIZE ro or NAME SIZE none");
 		return false;
 	}
-	share->writable = writable;
+	share->rights = rights;
 	return span_name(t->rep, name, share->name, sizeof(share->name)) &&
 	       value_size(t->rep, bytes, &share->size);
 }

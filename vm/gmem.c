@@ -35,11 +35,13 @@ static void *window_fill(struct cpu *cpu, struct vm *vm, uint64_t page, bool wri
 {
 	uint32_t slot = cpu->window_next;
 	uint64_t contig;
+	uint16_t owner;
 	hpa_t hpa;
 
 	if (nested_translate(&vm->nested, GPA(page), write ? NESTED_W : NESTED_R, &hpa, &contig))
 		return NULL;
-	if (frame_owner(hpa) != OWNER_VM0 + vm->id && frame_owner(hpa) != OWNER_RESERVED)
+	owner = frame_owner(hpa);
+	if (owner != OWNER_VM0 + vm->id && owner != OWNER_RESERVED && owner != OWNER_SHARED)
 		return NULL; /* a device's registers are not memory; nothing else may be mapped there at all */
 	for (uint32_t i = 0; i < WINDOW_COUNT; i++) {
 		if ((cpu->window_page[i] & ~WINDOW_WRITE) == page)

@@ -14,6 +14,7 @@
 #include "lib/string.h"
 #include "vdev/vboard.h"
 #include "vm/gmem.h"
+#include "vm/shm.h"
 
 #define CPUID_MAX_EXT 0x80000000
 #define CPUID_SIZES   0x80000008
@@ -24,6 +25,8 @@
 #define CONVENTIONAL_END 0xa0000
 #define UPPER_MEMORY	 0x100000
 #define SKIP_MAX	 64 /* frames of others that one step of scrubbing passes */
+#define GAPS_MAX	 8
+#define GAP_LEAST	 (1 * MIB)
 #define RIGHTS_ALL	 (NESTED_R | NESTED_W | NESTED_X)
 
 static struct mtrr_state mtrr;
@@ -146,14 +149,44 @@ INIT int memory_hide(struct vm *vm, uint64_t first, uint64_t last)
 	return hole_add(vm, ALIGN_DOWN(first, PAGE_SIZE), ALIGN_UP(last + 1, PAGE_SIZE) - 1, false);
 }
 
-/* Only what service_fill left out, and only as much as touches no hole. */
+/* Where the firmware's map has nothing, below 4 GiB: there the machine's PCI functions are. */
+static struct gap {
+	uint64_t first, end;
+} gaps[GAPS_MAX];
+
+INIT void memory_gaps(const struct build_input *in)
+{
+	uint64_t at = UPPER_MEMORY;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i <= in->map_count && n < GAPS_MAX && at < HIGH_RAM; i++) {
+		uint64_t next = i < in->map_count ? min_u64(in->map[i].base.v, HIGH_RAM) : HIGH_RAM;
+
+		if (next > at && next - at >= GAP_LEAST)
+			gaps[n++] = (struct gap){at, next};
+		if (i < in->map_count)
+			at = max_u64(at, in->map[i].base.v + in->map[i].size);
+	}
+}
+
+static const struct gap *gap_find(uint64_t gpa, uint64_t len)
+{
+	for (uint32_t i = 0; i < GAPS_MAX; i++) {
+		if (gpa >= gaps[i].first && gpa + len <= gaps[i].end)
+			return &gaps[i];
+	}
+	return NULL;
+}
+
+/* Only what service_fill left out, or a function has left, and only as much as touches no hole. */
 bool memory_fault(struct vm *vm, uint64_t gpa)
 {
 	uint64_t size = PAGE_SIZE_2M, base = ALIGN_DOWN(gpa, size);
 
-	if (!vm->service || gpa < mapped_to || gpa >= BIT(memory_phys_bits()))
+	if (!vm->service || gpa >= BIT(memory_phys_bits()) ||
+	    (gpa < mapped_to && !gap_find(gpa, 1)))
 		return false;
-	if (hole_find(vm, base, base + size - 1)) {
+	if (hole_find(vm, base, base + size - 1) || (gpa < mapped_to && !gap_find(base, size))) {
 		size = PAGE_SIZE;
 		base = ALIGN_DOWN(gpa, size);
 		if (hole_find(vm, base, base + size - 1))
@@ -288,6 +321,8 @@ static INIT void tell_isolated(const struct vm *vm)
 static INIT void tell_service(const struct vm *vm, const struct build_input *in)
 {
 	uint32_t n = in->map_count;
+	uint64_t size;
+	hpa_t base;
 
 	memcpy(told_build, in->map, n * sizeof(*told_build));
 	for (uint32_t i = 0; i < in->kept_count; i++)
@@ -298,6 +333,8 @@ static INIT void tell_service(const struct vm *vm, const struct build_input *in)
 			mem_map_take(told_build, &n, MEM_MAP_MAX, vms[i]->extents[k].base,
 				     vms[i]->extents[k].size, MEM_RESERVED);
 	}
+	for (uint32_t i = 0; shm_region(i, &base, &size); i++)
+		mem_map_take(told_build, &n, MEM_MAP_MAX, base, size, MEM_RESERVED);
 	for (uint32_t i = 0; i < n; i++)
 		tell_split(in, told_build[i].base.v, told_build[i].size, told_build[i].type);
 }
@@ -423,11 +460,11 @@ INIT int memory_give_temporary(struct vm *vm, const struct build_input *in)
 
 /* --- while it runs --- */
 
-static void memory_flush(struct vm *vm)
+void memory_flush(struct vm *vm)
 {
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		atomic_store_bool(&vm->vcpu[i]->arch.flush, true);
-		sched_kick(vm->vcpu[i]->cpu, CPU_REQ_SCHED);
+		sched_kick(vm->vcpu[i]->cpu, CPU_REQ_SCHED | CPU_REQ_WINDOWS);
 	}
 }
 
@@ -480,4 +517,36 @@ int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on)
 	if (!err)
 		memory_flush(vm);
 	return err;
+}
+
+/* --- windows for PCI functions that are not the machine's --- */
+
+bool memory_window_allowed(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	if (range_wraps(gpa, len))
+		return false;
+	if (!vm->service)
+		return gpa >= VBOARD_PCI_HOLE && gpa + len - 1 <= VBOARD_PCI_END;
+	return gap_find(gpa, len) && !hole_find(vm, gpa, gpa + len - 1);
+}
+
+int memory_window_open(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	int err = memory_window_allowed(vm, gpa, len) ? 0 : -EPERM;
+
+	if (err || !vm->service)
+		return err;
+	err = hole_add(vm, gpa, gpa + len - 1, true);
+	if (!err)
+		err = nested_unmap(&vm->nested, GPA(gpa), len);
+	return err;
+}
+
+void memory_window_close(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	struct vm_hole *h = vm->service ? hole_find(vm, gpa, gpa + len - 1) : NULL;
+
+	if (h)
+		*h = vm->holes[--vm->hole_count];
+	nested_unmap(&vm->nested, GPA(gpa), len);
 }

@@ -34,6 +34,9 @@ int memory_flash(struct vm *vm, const struct image *image);
  */
 int memory_scrub(struct vm *vm, uint64_t *at);
 
+/* Find out where PCI functions may be in the service guest. Boot. */
+void memory_gaps(const struct build_input *in);
+
 /* Loader callbacks over @vm's memory, and the map that the guest is told; valid until the next call. Boot. */
 void memory_load_target(struct vm *vm, const struct build_input *in, struct load_target *target);
 
@@ -51,7 +54,19 @@ int memory_hide(struct vm *vm, uint64_t first, uint64_t last);
  */
 int memory_trap(struct vm *vm, uint64_t gpa, uint64_t len, bool on);
 
+/*
+ * [@gpa, @gpa + @len), a multiple of pages: accesses exit from now on, until something is mapped there; and the end of
+ * it. 0; -EPERM: not where PCI functions of this VM may be; or an error of nested_unmap. The VM's lock for PCI
+ * configuration is held; after closing, memory_flush.
+ */
+bool memory_window_allowed(struct vm *vm, uint64_t gpa, uint64_t len);
+int memory_window_open(struct vm *vm, uint64_t gpa, uint64_t len);
+void memory_window_close(struct vm *vm, uint64_t gpa, uint64_t len);
+
 /* A nested fault where nothing is mapped: device memory far up is mapped when it is touched. True: try again. */
 bool memory_fault(struct vm *vm, uint64_t gpa);
+
+/* All vCPUs drop their translations, and their CPUs their windows, before they go on; those that run now are made to exit. */
+void memory_flush(struct vm *vm);
 
 #endif

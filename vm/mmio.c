@@ -10,6 +10,7 @@
 #include "vm/gmem.h"
 #include "vm/memory.h"
 #include "vm/platform.h"
+#include "vm/shm.h"
 #include "vm/vm.h"
 
 /* Elements of a repeated string instruction done at one exit. */
@@ -27,6 +28,8 @@ static void device_access(struct vcpu *v, uint64_t gpa, uint8_t size, bool write
 		r->fn(v, r->arg, gpa, size, write, value);
 		return;
 	}
+	if (!r && shm_access(v, gpa, size, write, value))
+		return;
 	if (!r && v->vm->service && platform_mmio(v->vm, gpa, size, write, value))
 		return;
 	if (!write)
@@ -84,6 +87,8 @@ static void part_copy(struct vcpu *v, uint64_t gpa, uint32_t len, uint8_t *buf, 
 {
 	uint8_t *ram = guest_map(v->vm, gpa, write);
 
+	if (!ram && shm_fault(v, gpa, 0))
+		ram = guest_map(v->vm, gpa, write);
 	if (ram) {
 		if (write)
 			memcpy(ram, buf, len);
@@ -282,7 +287,8 @@ static bool mov_device(struct vcpu *v, const struct insn *i)
 	if (!v->gpa_known || i->op != OP_MOV || i->mode != CPU_MODE_64 ||
 	    i->dst_size != i->src_size || (i->dst_size != 4 && i->dst_size != 8) ||
 	    !(i->flags & INSN_MEM) || gpa & (i->dst_size - 1U) ||
-	    x->info.npf.access & NPF_PRESENT || !mmio_find(v->vm, gpa) || i->prefixes & INSN_LOCK ||
+	    x->info.npf.access & NPF_PRESENT || i->prefixes & INSN_LOCK ||
+	    (!mmio_find(v->vm, gpa) && !shm_is_device(v->vm, gpa)) ||
 	    write != !!(x->info.npf.access & NPF_WRITE))
 		return false;
 	if ((memory != OPND_RM && memory != OPND_MOFFS) || (other != OPND_REG && other != OPND_ACC))
@@ -370,7 +376,7 @@ void exit_npf(struct vcpu *v)
 	uint64_t gpa = x->info.npf.gpa.v;
 	hpa_t hpa;
 
-	if (memory_fault(v->vm, gpa))
+	if (memory_fault(v->vm, gpa) || shm_fault(v, gpa, x->info.npf.access))
 		return;
 	/* Another CPU has mapped it meanwhile. */
 	if (!(x->info.npf.access & NPF_PRESENT) && !mmio_find(v->vm, gpa) &&

@@ -14,12 +14,15 @@
 #include "vm/irq.h"
 #include "vm/memory.h"
 #include "vm/msi.h"
+#include "vm/shm.h"
 
 #define PORT_CONFIG	0xcf8
 #define PORT_CONFIG_END 0xcff
 #define FUNCS_SPARE	16 /* for functions that are plugged in later */
 #define MESSAGES_SPARE	16
 #define MESSAGES_MAX	1024 /* more are hidden from the guest */
+#define RANGES_MAX	256
+#define PLACE_TRIES	65536
 #define SEGMENT_BDF	0xffff
 #define ECAM_BUS	MIB /* of configuration space per bus */
 
@@ -73,6 +76,11 @@ static void op_cfg_write(void *arg, uint32_t bdf, uint16_t off, uint8_t size, ui
 	(void)arg;
 	if (bdf <= SEGMENT_BDF)
 		pci_write((uint16_t)bdf, off, size, value);
+}
+
+static bool op_own(void *arg, uint32_t bdf, uint32_t off, uint8_t size, bool write, uint32_t *value)
+{
+	return shm_config(arg, bdf, off, size, write, value);
 }
 
 /* No function is given to another VM yet. */
@@ -151,6 +159,7 @@ static void op_log(void *arg, const char *fmt, ...)
 static const struct vpci_ops pci_ops = {
 	.cfg_read = op_cfg_read,
 	.cfg_write = op_cfg_write,
+	.own = op_own,
 	.visible = op_visible,
 	.msi_bind = op_msi_bind,
 	.msi_unbind = op_msi_unbind,
@@ -170,7 +179,8 @@ static void config_port(struct vcpu *v, void *arg, uint16_t port, uint8_t size, 
 	(void)v;
 	(void)arg;
 	lock_acquire(&platform_pci_lock);
-	done = in ? vpci_io_read(&platform_pci, port, size, value) : vpci_io_write(&platform_pci, port, size, *value);
+	done = in ? vpci_io_read(&platform_pci, port, size, value)
+		  : vpci_io_write(&platform_pci, port, size, *value);
 	lock_release(&platform_pci_lock);
 	if (done || !in)
 		return;
@@ -254,11 +264,61 @@ INIT int platform_init(struct vm *vm, const struct acpi_info *acpi)
 		  entries, (uint32_t)(entry_frames * PAGE_SIZE / sizeof(*entries)));
 	functions_add();
 	for (uint32_t i = 0; i < ecam_count && !err; i++)
-		err = vpci_ecam_add(&platform_pci, segments_kept[i].segment, segments_kept[i].base.v,
-				    segments_kept[i].first_bus, segments_kept[i].last_bus);
+		err = vpci_ecam_add(&platform_pci, segments_kept[i].segment,
+				    segments_kept[i].base.v, segments_kept[i].first_bus,
+				    segments_kept[i].last_bus);
 	if (!err)
 		err = port_add(vm, PORT_CONFIG, PORT_CONFIG_END, config_port, NULL);
 	if (!err)
 		err = chips_hide(vm, acpi);
 	return err ? err : devices_save(vm, &found, acpi);
+}
+
+/* --- room for functions that are not the machine's --- */
+
+INIT uint32_t platform_slot(void)
+{
+	uint32_t used = 1; /* bit n: device n of bus 0 is there, or was never to be had */
+
+	for (uint32_t i = 0; i < found.count; i++) {
+		if (!PCI_BUS(found.functions[i].bdf))
+			used |= (uint32_t)BIT(PCI_DEVICE(found.functions[i].bdf));
+	}
+	for (uint32_t device = 31; device > 0; device--) {
+		if (!(used & BIT(device)))
+			return PCI_BDF(0, device, 0);
+	}
+	return 0;
+}
+
+static INIT const struct pci_range *range_met(const struct pci_range *r, uint32_t n, uint64_t base,
+					      uint64_t size)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (base <= r[i].last && r[i].first < base + size)
+			return &r[i];
+	}
+	return NULL;
+}
+
+/* Below the highest address that is decoded already: so far at least the host bridge passes accesses on. */
+INIT uint64_t platform_place(struct vm *vm, uint64_t size)
+{
+	static struct pci_range decoded[RANGES_MAX] INITBSS;
+	static uint32_t count INITDATA;
+	uint64_t end = 0;
+
+	if (!count)
+		count = pci_decoded(&found, decoded, RANGES_MAX);
+	for (uint32_t i = 0; i < count; i++)
+		end = max_u64(end, min_u64(decoded[i].last + 1, 4 * GIB));
+	for (uint32_t tries = 0; tries < PLACE_TRIES && end >= 2 * size; tries++) {
+		uint64_t base = ALIGN_DOWN(end, size) - size;
+		const struct pci_range *r = range_met(decoded, count, base, size);
+
+		if (!r && memory_window_allowed(vm, base, size))
+			return base;
+		end = r ? min_u64(r->first, base + size - 1) : base + size - 1;
+	}
+	return 0;
 }

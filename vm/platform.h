@@ -38,4 +38,9 @@ extern struct lock platform_pci_lock;
 /* An address of device memory through this CPU's device window; valid until the next call. */
 volatile void *platform_page(uint64_t hpa);
 
+/* A device of bus 0 that the machine does not have, as the bdf of its function 0; 0: none. Boot, after platform_init. */
+uint32_t platform_slot(void);
+/* Where @size bytes, a power of two, of PCI memory could be: aligned, where nothing answers. 0: nowhere. Boot, as above. */
+uint64_t platform_place(struct vm *vm, uint64_t size);
+
 #endif

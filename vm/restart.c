@@ -2,6 +2,7 @@
 /* A VM's second life: memory zeroed, image written again, devices and vCPUs as after power-up. */
 
 #include "vm/restart.h"
+#include "vm/shm.h"
 #include "arch/cpu.h"
 #include "arch/log.h"
 #include "arch/percpu.h"
@@ -204,6 +205,7 @@ static void devices_reset(struct vm *vm)
 	mtrr_vm_init(vm);
 	if (!vm->service)
 		board_reset(vm);
+	shm_reset(vm);
 	lock_acquire(&vm->power_lock);
 	vpower_reset(&vm->power);
 	lock_release(&vm->power_lock);

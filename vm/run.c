@@ -52,6 +52,8 @@ static void requests_take(struct cpu *cpu)
 
 	if (requests & CPU_REQ_PARK)
 		cpu_park(cpu);
+	if (requests & CPU_REQ_WINDOWS)
+		guest_unmap_all();
 	if (requests & CPU_REQ_NMI)
 		nmi_route(cpu);
 	if (requests & CPU_REQ_MCE)

@@ -39,6 +39,7 @@
 struct vm;
 struct vcpu;
 struct vm_image;
+struct shm;
 
 /* A port handler: @in: put what is read in *@value, else it is what is written. Never fails: no device, all ones. */
 typedef void (*port_fn)(struct vcpu *v, void *arg, uint16_t port, uint8_t size, bool in,
@@ -195,6 +196,7 @@ struct vm {
 	struct lock uart_lock;
 	struct conring con; /* what COM1 sent; under the console's lock */
 	struct vm_pin *pins;
+	struct shm *shm; /* its shared regions, NULL: none (vm/shm.c) */
 	struct vm_mtrrs mtrrs;
 
 	/* Its end, and its next life (vm/stop.c, vm/restart.c). */

@@ -184,7 +184,6 @@ static void test_not_supported(void **state)
 		"6:10::donate is not supported by this version\n"
 		"7:11::reserve is not supported by this version\n"
 		"8:10::device is not supported by this version\n"
-		"9:9::share is not supported by this version\n"
 		"10:12::watchdog is not supported by this version\n"
 		"11:10::weight is not supported by this version\n"
 		"5:10:g:windows need an invariant, synchronised TSC, which this machine has not\n"

@@ -149,7 +149,7 @@ static void test_design_example(void **state)
 	assert_int_equal(vm->share_count, 1);
 	assert_string_equal(vm->shares[0].name, "telemetry");
 	assert_int_equal(vm->shares[0].size, 64 * KIB);
-	assert_true(vm->shares[0].writable);
+	assert_int_equal(vm->shares[0].rights, SHARE_RW);
 	assert_int_equal(vm->weight, CONFIG_WEIGHT);
 }
 
@@ -307,7 +307,7 @@ static void test_later_keys(void **state)
 	assert_int_equal(config.vms[0].devices[0].bus, 0xa);
 	assert_int_equal(config.vms[0].devices[0].dev, 31);
 	assert_int_equal(config.vms[0].devices[0].fn, 7);
-	assert_false(config.vms[0].shares[0].writable);
+	assert_int_equal(config.vms[0].shares[0].rights, SHARE_RO);
 	bad("[vm a]\nwindow = 2ms\n", "2:10:2ms:expected DURATION at");
 	bad("[vm a]\nwindow = 2ms at\n", "2:14:at:missing after");
 	bad("[vm a]\nwindow = 0ms at 0ms\n", "2:10:0ms at 0ms:no length");

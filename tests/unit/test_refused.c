@@ -85,9 +85,11 @@ static const char *refusal(const char *text)
 #define NAME_32	  "abcdefghijklmnopqrstuvwxyzabcdef"
 
 /* What is said must begin a line of the errors, and there are as many lines as newlines in it. */
-static const struct {
+struct refusal {
 	const char *text, *said;
-} refused[] = {
+};
+
+static const struct refusal refused[] = {
 	/* form */
 	{"",									   "0:0:: there is no VM: a [vm NAME] section is needed\n"		    },
 	{"# nothing\n\n",							      "0:0:: there is no VM"						},
@@ -160,8 +162,8 @@ static const struct {
 	{A "device = 00:04.0\n",						       "5:10:00:04.0: expected: pci [SEGMENT:]BUS:DEVICE.FUNCTION"	    },
 	{A "device = pci 00:20.0\n",						   "5:10:pci 00:20.0: expected: pci"				      },
 	{A "device = pci 00:04.8\n",						   "5:10:pci 00:04.8: expected: pci"				      },
-	{A "share = t 4K\n",							   "5:9:t 4K: expected: NAME SIZE ro or NAME SIZE rw\n"		 },
-	{A "share = t 4K wo\n",							"5:9:t 4K wo: expected: NAME SIZE ro or NAME SIZE rw\n"	       },
+	{A "share = t 4K\n",							   "5:9:t 4K: expected: NAME SIZE rw"				       },
+	{A "share = t 4K wo\n",							"5:9:t 4K wo: expected: NAME SIZE rw"				     },
 	{A "window = 1ms\n",							   "5:10:1ms: expected DURATION at DURATION\n"				},
 	{A "window = 0ms at 1ms\n",						    "5:10:0ms at 1ms: a window of no length\n"			      },
 	{A "reserve = 2ms every 1ms\n",						"5:11:2ms every 1ms: the budget must be more than 0"		    },
@@ -229,12 +231,38 @@ static const struct {
 	{A "share = t 4K ro\n" VM("b") "share = t 4K ro\n",
 	 "5:9:a: nobody may write to the region 't'\n"												     },
 	{A "share = t 100 rw\n" VM("b") "share = t 100 rw\n",
-	 "5:9:a: a shared region comes in multiples of 4K\n"
-	 "10:9:b: a shared region comes in multiples of 4K\n"											      },
-	{A "share = t 1T rw\n" VM("b") "share = t 1T rw\n",
-	 "0:0:: too little memory: the shared regions have 1073741824 KiB"										 },
+	 "5:9:a: a shared region's size is 4K or a larger"
+	 " power of two\n10:9:b: a shared region's size is"												},
 };
 _Static_assert(ARRAY_SIZE(refused) >= 60, "at least sixty");
+
+/* The same of shared regions. */
+static const struct refusal shares[] = {
+	{A "share = t 12K rw\n" VM("b") "share = t 12K rw\n",
+	 "5:9:a: a shared region's size is 4K or a larger power of two\n"
+	 "10:9:b: a shared region's size is 4K or a larger power of two\n"														},
+	{A "share = t 4K rw none\n",
+	 "5:9:t 4K rw none: expected: NAME SIZE rw, NAME SIZE ro or NAME SIZE none\n"												     },
+	{A "share = t 0 rw\n",										 "5:11:0: a size of 0\n"						      },
+	{A "share = t, u 4K rw\n",									     "5:9:t: expected: NAME SIZE rw"						  },
+	{A
+	 "share = a 4K rw, b 4K rw, c 4K rw, d 4K rw, e 4K rw, f 4K rw, g 4K rw, h 4K rw, i 4K rw\n",
+	 "5:81:i 4K rw: more than 8 shared regions\n"																     },
+	{A "share = t 4K none\n" VM("b") "share = t 4K none\n",
+	 "5:9:a: nobody may write to the region 't'\n"																    },
+	{A "share = t 4K none\n" VM("b") "share = t 4K ro\n",
+	 "5:9:a: nobody may write to the region 't'\n"																    },
+	{A "share = t 4K none\n",									      "5:9:a: no other VM shares the region 't'\n"				      },
+	{A "share = t 128M rw, u 4K rw\n" VM("b") "share = t 128M none, u 4K ro\n",
+	 "5:9:a: a VM sees at most 128 MiB of shared regions\n"															   },
+	{A "share = t 128M rw, u 64M none\n" VM(
+		 "b") "share = t 128M none, u 64M rw\n"
+		      "[vm c]\ncpus = 0\nmemory = 64M\nkernel = linux\n",			     "13:10:c: too little memory: 65536 KiB are asked for, 15360 KiB are left\n"},
+	{A "share = t 16M rw\n" VM("b") "share = t 16M none\n[system]\nreserve = 250M\n",
+	 "0:0:: too little memory: the shared regions have 16384 KiB, 5120 KiB are left\n"
+	 "3:10:a: too little memory: 16384 KiB are asked for, 5120 KiB are left\n"
+	 "8:10:b: too little memory: 16384 KiB are asked for, 5120 KiB are left\n"													},
+};
 
 /* How many sentences: a cut-off last one counts. */
 static size_t lines(const char *s)
@@ -246,17 +274,22 @@ static size_t lines(const char *s)
 	return n + (*s && s[strlen(s) - 1] != '\n');
 }
 
+static void check_table(const struct refusal *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *got = refusal(rows[i].text);
+
+		if (strncmp(got, rows[i].said, strlen(rows[i].said)) ||
+		    lines(got) != lines(rows[i].said))
+			fail_msg("%zu:\n%swanted\n%sgot\n%s", i, rows[i].text, rows[i].said, got);
+	}
+}
+
 static void test_table(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		const char *got = refusal(refused[i].text);
-
-		if (strncmp(got, refused[i].said, strlen(refused[i].said)) ||
-		    lines(got) != lines(refused[i].said))
-			fail_msg("%zu:\n%swanted\n%sgot\n%s", i, refused[i].text, refused[i].said,
-				 got);
-	}
+	check_table(refused, ARRAY_SIZE(refused));
+	check_table(shares, ARRAY_SIZE(shares));
 }
 
 /* What each row above breaks is the only thing that is wrong with it. */
@@ -275,6 +308,7 @@ static void test_admitted(void **state)
 		FRAME A "window = 9499us at 0ms\n" SERVICE,
 		A "device = pci 00:04.0\n" VM("b") "device = pci 00:04.1\n",
 		A "share = t 4K rw\n" VM("b") "share = t 4K ro\n" VM("c") "share = t 4K ro\n",
+		A "share = t 64M rw, u 64M none\n" VM("b") "share = u 64M rw, t 64M none\n",
 		A
 		"initrd = linux sha256:1111111111111111111111111111111111111111111111111111111111111111\n",
 	};

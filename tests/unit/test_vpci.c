@@ -181,8 +181,26 @@ static void log_line(void *arg, const char *fmt, ...)
 	logs++;
 }
 
-static const struct vpci_ops ops = {cfg_read,  cfg_write, visible,    msi_bind,	   msi_unbind,
-				    trap_mmio, mmio_read, mmio_write, bar_changed, log_line};
+/* A function that the machine has not. */
+#define OWN 0x00a8
+static uint32_t own_value;
+
+static bool own(void *arg, uint32_t bdf, uint32_t off, uint8_t size, bool write, uint32_t *value)
+{
+	assert_ptr_equal(arg, &v);
+	assert_int_equal(off & (size - 1U), 0);
+	if (bdf != OWN)
+		return false;
+	if (write)
+		own_value = *value;
+	else
+		*value = own_value + off;
+	return true;
+}
+
+static const struct vpci_ops ops = {cfg_read,	 cfg_write, visible,   msi_bind,
+				    msi_unbind,	 trap_mmio, mmio_read, mmio_write,
+				    bar_changed, log_line,  own};
 
 static void put(struct dev *d, uint32_t off, uint32_t size, uint32_t value)
 {
@@ -1142,6 +1160,25 @@ static void test_forget(void **state)
 	assert_true(is_trapped(TABLE));
 }
 
+/* Nobody asks the machine for it, whichever way the guest comes, and it takes no room in the tables. */
+static void test_own_function(void **state)
+{
+	uint32_t value, count = v.func_count;
+
+	(void)state;
+	vpci_cfg_write(&v, OWN, 0x10, 4, 0x1000);
+	assert_int_equal(own_value, 0x1000);
+	assert_int_equal(vpci_cfg_read(&v, OWN, 0x10, 4), 0x1010);
+	assert_int_equal(vpci_cfg_read(&v, OWN, 0xff0, 2), 0x1ff0);
+	assert_true(vpci_io_write(&v, 0xcf8, 4, 0x80000000 | OWN << 8 | 0x20));
+	assert_true(vpci_io_write(&v, 0xcfc, 2, 0x77));
+	assert_int_equal(own_value, 0x77);
+	assert_true(vpci_io_read(&v, 0xcfe, 1, &value));
+	assert_int_equal(value, 0x77 + 0x22);
+	assert_int_equal(v.func_count, count);
+	assert_int_not_equal(vpci_cfg_read(&v, NIC, 0, 4), own_value);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1182,6 +1219,7 @@ int main(void)
 		cmocka_unit_test_setup(test_second_capability_of_a_kind, setup),
 		cmocka_unit_test_setup(test_quiesce, setup),
 		cmocka_unit_test_setup(test_forget, setup),
+		cmocka_unit_test_setup(test_own_function, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
