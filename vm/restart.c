@@ -2,7 +2,6 @@
 /* A VM's second life: memory zeroed, image written again, devices and vCPUs as after power-up. */
 
 #include "vm/restart.h"
-#include "vm/shm.h"
 #include "arch/cpu.h"
 #include "arch/log.h"
 #include "arch/percpu.h"
@@ -14,6 +13,7 @@
 #include "vm/irq.h"
 #include "vm/memory.h"
 #include "vm/platform.h"
+#include "vm/shm.h"
 #include "vm/xstate.h"
 
 /* One thing that the loader did: copied from a boot module (@read), wrote @data, or, with neither, zeroed. */
