@@ -26,6 +26,11 @@ static void slice_end(struct timer *t)
 	atomic_or_u64(&this_cpu()->requests, CPU_REQ_SCHED);
 }
 
+void sched_yield(void)
+{
+	slice_end(NULL);
+}
+
 void sched_init(struct cpu *cpu, void *frame)
 {
 	struct sched *s = frame;
@@ -44,6 +49,7 @@ void sched_wake(struct sched_entity *e)
 	lock_acquire(&s->lock);
 	if (!e->queued) {
 		e->queued = true;
+		e->woken = tsc_read();
 		list_add_tail(&s->queue, &e->node);
 		s->count++;
 		woken = true;

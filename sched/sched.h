@@ -15,6 +15,7 @@ struct sched_entity {
 	struct list node;
 	struct cpu *cpu;
 	bool queued;
+	uint64_t woken; /* TSC when it was queued last */
 	/*
 	 * A work item (NULL: a vCPU) does a long job in steps of at most 3,000 instructions, in turn with the vCPUs of
 	 * its CPU. A step says whether there is more to do; if not, it is called again after the next work_start.
@@ -56,6 +57,9 @@ void work_run(struct sched_entity *e);
 
 /* Whom this CPU runs next, or NULL. Arms the slice timer only where more than one wants to run. */
 struct sched_entity *sched_pick(void);
+
+/* This CPU's vCPU gives way to the next in line, if there is one. */
+void sched_yield(void);
 
 /* Make @cpu leave its guest and look at its requests. Any CPU. */
 void sched_kick(struct cpu *cpu, uint64_t request);

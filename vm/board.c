@@ -154,17 +154,17 @@ static const struct pci_register plain[] = {
 	{0, 0x2c, BRIDGE_IDS  },
 };
 /* Intel 82Q35 MCH data sheet, 5; ICH9 data sheet, 13.1. */
-static const struct pci_register q35[] = {
-	{0,   0x00, 0x29c08086	    },
-	    {0,	0x08, BRIDGE_CLASS	  },
-	{0,   0x2c, Q35_SUBSYSTEM     },
-	    {0,	0x60, VBOARD_ECAM | 1   }, /* PCIEXBAR: there, enabled */
-	{LPC, 0x00, 0x29188086	      },
-	    {LPC, 0x04, 0x00000007	  }, /* always decodes, and may master */
-	{LPC, 0x08, 0x06010002	      }, /* an ISA bridge */
-	{LPC, 0x2c, Q35_SUBSYSTEM	 },
-	    {LPC, 0x40, VBOARD_PM_PORT | 1}, /* PMBASE */
-	{LPC, 0x44, 0x80		}, /* ACPI_CNTL: enabled, interrupt 9 */
+static const struct pci_register q35[] =
+	{
+		{0,   0x00, 0x29c08086	    },
+		{0,   0x08, BRIDGE_CLASS      },
+		{0,   0x2c, Q35_SUBSYSTEM     },
+		{0,   0x60, VBOARD_ECAM | 1	 }, /* PCIEXBAR: there, enabled */
+		{LPC, 0x00, 0x29188086	      },
+		{LPC, 0x04, 0x00000007	      }, /* always decodes, and may master */
+		{LPC, 0x08, 0x06010002	      }, /* an ISA bridge */
+		{LPC, 0x2c, Q35_SUBSYSTEM	 },
+		{LPC, 0x40, VBOARD_PM_PORT | 1}, /* PMBASE; ACPI_CNTL is 0: the other 116 ports are not there */
 };
 
 /* Register @offset of the function, as a whole. */

@@ -57,6 +57,12 @@ uint64_t clock_wall(void)
 	return clock_wall_ns / NS_PER_S + (tsc_read() - clock_tsc0) / (tsc_khz * 1000);
 }
 
+uint64_t clock_ns(uint64_t ticks)
+{
+	ticks = clock_shift < 0 ? ticks >> -clock_shift : ticks << clock_shift;
+	return (uint64_t)((unsigned __int128)ticks * clock_mul >> 32);
+}
+
 /* Every vCPU's page has the same origin: all clocks of the machine agree. */
 static int time_write(struct vcpu *v, uint64_t gpa)
 {

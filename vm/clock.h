@@ -10,6 +10,9 @@
 int clock_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 int clock_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
+/* How many ns TSC ticks are. */
+uint64_t clock_ns(uint64_t ticks);
+
 /* Seconds since 1970 by the machine's date. */
 uint64_t clock_wall(void);
 

@@ -36,6 +36,10 @@
 /* KVM's feature bits (Linux, Documentation/virt/kvm/x86/cpuid.rst). No PV EOI: DESIGN section 7. */
 #define KVM_NOP_IO_DELAY       BIT(1)
 #define KVM_CLOCKSOURCE2       BIT(3)
+#define KVM_STEAL_TIME	       BIT(5)
+#define KVM_PV_UNHALT	       BIT(7)
+#define KVM_PV_SEND_IPI	       BIT(11)
+#define KVM_PV_SCHED_YIELD     BIT(13)
 #define KVM_CLOCKSOURCE_STABLE BIT(24)
 
 /* Register values: the host's AND mask OR set. Numbers of features are bits of the named register. */
@@ -136,7 +140,8 @@ static void fix_hv_features(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 {
 	(void)v;
 	(void)sub;
-	*r = (struct cpuid_regs){.eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 |
+	*r = (struct cpuid_regs){.eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
+					KVM_PV_UNHALT | KVM_PV_SEND_IPI | KVM_PV_SCHED_YIELD |
 					KVM_CLOCKSOURCE_STABLE};
 }
 

@@ -5,6 +5,7 @@
 #include "arch/log.h"
 #include "arch/msr.h"
 #include "vm/clock.h"
+#include "vm/steal.h"
 #include "vm/platform.h"
 #include "vm/vm.h"
 
@@ -14,6 +15,7 @@
 #define MSR_THERM_STATUS	     0x0000019c
 #define MSR_KVM_WALL_NEW	     0x4b564d00
 #define MSR_KVM_TIME_NEW	     0x4b564d01
+#define MSR_KVM_STEAL_TIME	     0x4b564d03
 #define MSR_AMD_SYSCFG		     0xc0010010
 #define MSR_AMD_HWCR		     0xc0010015
 #define MSR_AMD_TOP_MEM		     0xc001001a
@@ -183,6 +185,7 @@ static const struct msr_row rows[] = {
 	{MSR_APIC_BASE,	MSR_APIC_BASE,	       rd_apic_base,   wr_apic_base	 },
 	{MSR_DEBUGCTL,	       MSR_DEBUGCTL,	     rd_zero,	      wr_ignore       },
 	{MSR_KVM_WALL_NEW,	   MSR_KVM_TIME_NEW,	     clock_msr_read, clock_msr_write },
+	{MSR_KVM_STEAL_TIME,  MSR_KVM_STEAL_TIME,	 steal_msr_read, steal_msr_write },
 	{MSR_MTRR_CAP,	       MSR_MTRR_CAP,	     mtrr_msr_read,  NULL		},
 	{MSR_MTRR_PHYSBASE0,  MSR_MTRR_FIX4K_C0 + 7, mtrr_msr_read,  mtrr_msr_write	 },
 	{MSR_MTRR_DEF_TYPE,   MSR_MTRR_DEF_TYPE,     mtrr_msr_read,  mtrr_msr_write  },

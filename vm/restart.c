@@ -300,6 +300,7 @@ static void vcpu_renew(struct vcpu *v)
 	virt->vcpu_init(&v->arch, &v->vm->arch, ctl, pa);
 	v->arch.flush = true;
 	v->clock_msr = 0;
+	v->steal.msr = 0;
 	v->wall_msr = 0;
 	v->tsc_aux = 0;
 	v->fetch.page = ~0ULL;

@@ -12,6 +12,7 @@
 #include "vm/console.h"
 #include "vm/gmem.h"
 #include "vm/irq.h"
+#include "vm/steal.h"
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
@@ -25,6 +26,8 @@ static void vcpu_switch(struct cpu *cpu, struct vcpu *v)
 	if (old == v)
 		return;
 	if (old) {
+		if (steal_told(old))
+			steal_away(old);
 		xstate_save(old);
 		virt->vcpu_put(&old->arch);
 	}
@@ -104,7 +107,10 @@ static void vcpu_run(struct vcpu *v)
 		return;
 	if (timed)
 		time_count(v);
+	if (steal_told(v))
+		steal_run(v);
 	virt->run(&v->arch, timed ? exit_timed : exit_handle);
+	v->steal.left = tsc_read();
 }
 
 static bool go;

@@ -193,7 +193,7 @@ bool vcpu_wakeable(struct vcpu *v)
 		return true;
 	if (v->state == VCPU_WAIT_SIPI)
 		return events & (EV_SIPI | EV_START);
-	if (events & EV_NMI)
+	if (events & (EV_NMI | EV_KICK))
 		return true;
 	if (v->state == VCPU_HALTED && !(v->arch.rflags & RFLAGS_IF))
 		return false;
@@ -349,8 +349,10 @@ bool vcpu_events(struct vcpu *v)
 
 	if (unlikely(events & (EV_STOP | EV_RESET | EV_START | EV_INIT | EV_SIPI)))
 		events_life(v, events);
-	if (v->state == VCPU_HALTED && vcpu_wakeable(v))
+	if (v->state == VCPU_HALTED && vcpu_wakeable(v)) {
+		atomic_and_u64(&v->events, ~EV_KICK);
 		vcpu_state_set(v, VCPU_RUNNABLE);
+	}
 	if (v->state != VCPU_RUNNABLE) {
 		sched_block(&v->entity, entity_pending);
 		return false;

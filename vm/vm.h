@@ -78,6 +78,7 @@ enum vcpu_state {
 #define EV_IDLE	 BIT(6) /* v->state is not VCPU_RUNNABLE; by its own CPU only */
 #define EV_RESET BIT(7) /* of a stopped one: it becomes as after power-up */
 #define EV_START BIT(8) /* then: go, as a start-up IPI would make it */
+#define EV_KICK	 BIT(9) /* another vCPU ends its HLT, this one or the next, whatever IF is */
 
 #define FETCH_LEVELS 4
 
@@ -126,6 +127,12 @@ struct vcpu {
 	uint64_t tsc_aux;
 	void *xstate;		      /* XSAVE area while another vCPU has the registers */
 	uint64_t clock_msr, wall_msr; /* KVM's paravirtual clock */
+	struct {
+		uint64_t msr;	/* MSR_KVM_STEAL_TIME */
+		uint64_t ticks; /* that it could have run and did not, TSC */
+		uint64_t left;	/* when it ran last */
+		bool away;	/* another vCPU has had its CPU since */
+	} steal;
 	struct event deferred; /* an interrupt whose delivery faulted: it follows the fault */
 	struct fetch_cache fetch;
 	struct decoded decoded[DECODED];
