@@ -173,20 +173,20 @@ $(BUILD)/bulkhead-check: $(CHECK_SOURCES:%=$(BUILD)/unit/obj/%.o)
 
 # ------------------------------------------------------------------------------ the service guest
 
-SERVICE := $(addprefix $(BUILD)/service/,vmlinuz vmlinux initrd.cpio)
+SERVICE := $(addprefix $(BUILD)/service/,vmlinuz vmlinux vmlinux-rt vmlinuz-cloud initrd.cpio)
 
 .PHONY: service
 service: $(SERVICE)
 
 $(SERVICE) &: $(BUILD)/fetch/done guests/service/build $(shell find guests/service/root -type f)
 	@echo "  SERVICE $(BUILD)/service"
-	@guests/service/build $(BUILD)/fetch/root $(BUILD)/service
+	@guests/service/build $(BUILD)/fetch $(BUILD)/service
 
 # The one step that needs a network. Everything else works without it afterwards, as any user.
 .PHONY: fetch
 fetch: $(BUILD)/fetch/done
 
-$(BUILD)/fetch/done:
+$(BUILD)/fetch/done: tools/fetch
 	@tools/fetch $(BUILD)/fetch
 
 .PHONY: deps
