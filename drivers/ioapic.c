@@ -7,7 +7,6 @@
 /* Memory-mapped registers (82093AA data sheet, 3.1; EOI: ICH9 data sheet, 13.5.4) */
 #define IOREGSEL 0x00
 #define IOWIN	 0x10
-#define IOEOI	 0x40
 
 /* Behind the index (82093AA, 3.2) */
 #define IOAPICID       0x00
@@ -18,7 +17,6 @@
 #define VERSION_MASK   0xff
 #define LAST_PIN_SHIFT 16
 #define LAST_PIN_MASK  0xff
-#define VERSION_EOI    0x20 /* the first with an EOI register */
 #define NOTHING_THERE  0xffffffffu
 
 static uint32_t reg_read(struct ioapic *io, uint32_t index)
@@ -57,19 +55,6 @@ int ioapic_init(struct ioapic *io, volatile void *regs, uint32_t gsi_base)
 	return 0;
 }
 
-uint64_t ioapic_read(struct ioapic *io, uint32_t pin)
-{
-	uint64_t rte;
-
-	if (pin >= io->pins)
-		return IOAPIC_RTE_MASKED;
-	lock_acquire(&io->lock);
-	rte = reg_read(io, IOREDTBL + 2 * pin);
-	rte |= (uint64_t)reg_read(io, IOREDTBL + 2 * pin + 1) << 32;
-	lock_release(&io->lock);
-	return rte;
-}
-
 void ioapic_write(struct ioapic *io, uint32_t pin, uint64_t rte)
 {
 	if (pin >= io->pins)
@@ -87,31 +72,5 @@ void ioapic_mask(struct ioapic *io, uint32_t pin)
 		return;
 	lock_acquire(&io->lock);
 	low_write(io, pin, io->low[pin] | IOAPIC_RTE_MASKED);
-	lock_release(&io->lock);
-}
-
-void ioapic_unmask(struct ioapic *io, uint32_t pin)
-{
-	if (pin >= io->pins)
-		return;
-	lock_acquire(&io->lock);
-	low_write(io, pin, io->low[pin] & ~(uint32_t)IOAPIC_RTE_MASKED);
-	lock_release(&io->lock);
-}
-
-void ioapic_eoi(struct ioapic *io, uint32_t pin)
-{
-	uint32_t low;
-
-	if (pin >= io->pins)
-		return;
-	lock_acquire(&io->lock);
-	low = io->low[pin];
-	if (io->version >= VERSION_EOI) {
-		mmio_write32(io->regs + IOEOI, low & IOAPIC_RTE_VECTOR);
-	} else {
-		low_write(io, pin, (low | IOAPIC_RTE_MASKED) & ~(uint32_t)IOAPIC_RTE_LEVEL);
-		low_write(io, pin, low);
-	}
 	lock_release(&io->lock);
 }

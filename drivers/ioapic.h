@@ -35,17 +35,8 @@ struct ioapic {
 /* Use the IOAPIC mapped at @regs and mask all of its pins. -ENODEV: nothing answers there. Boot. */
 int ioapic_init(struct ioapic *io, volatile void *regs, uint32_t gsi_base);
 
-/* Any CPU, also from an exit; a pin that does not exist reads as masked and ignores writes. */
-uint64_t ioapic_read(struct ioapic *io, uint32_t pin);
 /* Never live half-written: the pin is masked first, then the high and at last the low word is written. */
 void ioapic_write(struct ioapic *io, uint32_t pin, uint64_t rte);
 void ioapic_mask(struct ioapic *io, uint32_t pin);
-void ioapic_unmask(struct ioapic *io, uint32_t pin);
-
-/*
- * End a level interrupt at the IOAPIC alone, where the LAPIC's EOI was not broadcast or the entry changed meanwhile:
- * by the EOI register (version 0x20 on), else by making the pin edge for a moment, which clears its remote IRR.
- */
-void ioapic_eoi(struct ioapic *io, uint32_t pin);
 
 #endif

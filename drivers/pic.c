@@ -15,7 +15,6 @@
 #define ICW3_SLAVE    0x02
 #define ICW4_8086     0x01
 #define OCW2_EOI      0x60 /* specific: ends the input in its low bits */
-#define OCW3_READ_ISR 0x0b
 #define ALL_MASKED    0xff
 #define CASCADE_INPUT 2
 #define SLAVE_FIRST   8
@@ -34,23 +33,4 @@ void pic_disable(uint8_t base)
 	io_out8(SLAVE_DATA, ICW4_8086);
 	io_out8(MASTER_DATA, ALL_MASKED);
 	io_out8(SLAVE_DATA, ALL_MASKED);
-}
-
-static bool in_service(uint16_t command, uint8_t input)
-{
-	io_out8(command, OCW3_READ_ISR);
-	return io_in8(command) & BIT(input);
-}
-
-bool pic_spurious(uint8_t irq)
-{
-	bool slave = irq >= SLAVE_FIRST;
-	uint8_t input = irq % SLAVE_FIRST;
-	bool real = in_service(slave ? SLAVE_COMMAND : MASTER_COMMAND, input);
-
-	if (real)
-		io_out8(slave ? SLAVE_COMMAND : MASTER_COMMAND, OCW2_EOI | input);
-	if (slave) /* the master has seen a real cascade in either case */
-		io_out8(MASTER_COMMAND, OCW2_EOI | CASCADE_INPUT);
-	return !real;
 }

@@ -11,10 +11,4 @@
 /* Give both 8259s the vectors @base to @base + 15 (@base a multiple of 8) and mask every input. Before the first STI. */
 void pic_disable(uint8_t base);
 
-/*
- * An interrupt came on the vector of @irq (0 to 15). A masked 8259 still delivers spurious ones (82C59A data sheet,
- * "Spurious interrupts"): returns true if it was one; a real one is ended, so that it does not block those below.
- */
-bool pic_spurious(uint8_t irq);
-
 #endif

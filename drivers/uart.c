@@ -48,40 +48,21 @@ enum uart_register {
 
 #define NO_DEVICE     0xff /* reads of an empty bus */
 #define BAUD_BASE     115200
-#define SHIFT_32BIT   2
 #define IRQ_CAUSE_MAX 8 /* causes acknowledged in one go */
 
 static uint8_t reg_read(const struct uart *u, enum uart_register reg)
 {
-	uint32_t off = (uint32_t)reg << u->shift;
-
-	if (!u->mmio)
-		return io_in8((uint16_t)(u->port + off));
-	if (u->shift == SHIFT_32BIT)
-		return (uint8_t)mmio_read32(u->mmio + off);
-	return u->mmio[off];
+	return io_in8((uint16_t)(u->port + reg));
 }
 
 static void reg_write(const struct uart *u, enum uart_register reg, uint8_t value)
 {
-	uint32_t off = (uint32_t)reg << u->shift;
-
-	if (!u->mmio)
-		io_out8((uint16_t)(u->port + off), value);
-	else if (u->shift == SHIFT_32BIT)
-		mmio_write32(u->mmio + off, value);
-	else
-		u->mmio[off] = value;
+	io_out8((uint16_t)(u->port + reg), value);
 }
 
 void uart_at_port(struct uart *u, uint16_t port)
 {
 	*u = (struct uart){.port = port};
-}
-
-void uart_at_mmio(struct uart *u, volatile void *mmio, uint8_t shift)
-{
-	*u = (struct uart){.mmio = mmio, .shift = shift};
 }
 
 /* Wait until @bits of the line status are all set; false, and dead, if that takes too long. */

@@ -12,21 +12,18 @@
 
 /* One port. The caller keeps it, and sees that one CPU at a time uses it. */
 struct uart {
-	volatile uint8_t *mmio; /* mapped registers, or NULL: @port */
 	uint16_t port;
-	uint8_t shift; /* registers are 1 << shift bytes apart; with 2, MMIO is accessed in 32 bits */
-	uint8_t ier;   /* as last written */
-	uint8_t mcr;   /* as last written */
-	bool dead; /* it was not found, or stopped taking bytes: every function is then a no-op */
+	uint8_t ier; /* as last written */
+	uint8_t mcr; /* as last written */
+	bool dead;   /* it was not found, or stopped taking bytes: every function is then a no-op */
 };
 
 /* Kinds of interrupt, for uart_irq_enable. */
 #define UART_IRQ_RX   0x01 /* received bytes */
 #define UART_IRQ_THRE 0x02 /* room in the transmitter */
 
-/* Describe a port at @port, or at @mmio; nothing is touched yet. */
+/* Describe a port at @port; nothing is touched yet. */
 void uart_at_port(struct uart *u, uint16_t port);
-void uart_at_mmio(struct uart *u, volatile void *mmio, uint8_t shift);
 
 /*
  * Is a working 16550 there? Looks at the line status, the scratch register, the modem lines in loop-back, and the

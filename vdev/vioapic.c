@@ -179,7 +179,7 @@ void vioapic_mmio_write(struct vioapic *io, uint32_t offset, uint8_t size, uint6
 		vioapic_eoi(io, (uint8_t)value);
 }
 
-void vioapic_reset(struct vioapic *io)
+static void vioapic_reset(struct vioapic *io)
 {
 	io->select = 0;
 	for (uint32_t pin = 0; pin < ARRAY_SIZE(io->rte); pin++)

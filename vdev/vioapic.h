@@ -37,8 +37,6 @@ struct vioapic {
 /* @pins 1 to VIOAPIC_PINS_MAX; @id 0 to 15. All pins masked and not asserted. */
 void vioapic_init(struct vioapic *io, uint32_t number, uint32_t pins, uint8_t id,
 		  const struct vdev_host *host, void *vm);
-/* As init, but the levels of the lines stay. */
-void vioapic_reset(struct vioapic *io);
 
 /*
  * @pin is asserted, or not: the logical state, so whoever drives it has applied the polarity of the wire already.

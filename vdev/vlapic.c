@@ -176,12 +176,6 @@ void vlapic_lvt_raise(struct vlapic *v, enum vlapic_lvt n)
 	vlapic_deliver(v, &msg);
 }
 
-void vlapic_local(struct vlapic *v, enum vlapic_lvt lvt)
-{
-	if (lvt < VLAPIC_LVT_COUNT)
-		vlapic_lvt_raise(v, lvt);
-}
-
 bool vlapic_extint_enabled(const struct vlapic *v)
 {
 	uint32_t lvt = v->lvt[VLAPIC_LVT_LINT0];

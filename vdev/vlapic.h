@@ -146,8 +146,6 @@ bool vlapic_match(const struct vlapic *v, uint32_t dest, bool logical, bool dest
 uint32_t vlapic_route(struct vlapic *const *all, uint32_t n, const struct apic_msg *msg);
 /* Level of LINT0 or LINT1 (@pin 0, 1). */
 void vlapic_lint(struct vlapic *v, uint32_t pin, bool level);
-/* A local source: thermal sensor, performance counter. */
-void vlapic_local(struct vlapic *v, enum vlapic_lvt lvt);
 
 /* --- the guest's accesses (own CPU) --- */
 void vlapic_eoi(struct vlapic *v);

@@ -434,17 +434,6 @@ bool vpci_mmio_write(struct vpci *v, gpa_t gpa, uint8_t size, uint64_t value)
 
 /* --- the rest --- */
 
-int vpci_retarget(struct vpci *v, struct vpci_irq *irq, uint64_t phys_addr, uint32_t phys_data)
-{
-	struct vpci_func *f = func_find(v, irq->bdf);
-
-	if (!f || !(irq->flags & VPCI_IRQ_BOUND))
-		return -ENOENT;
-	if (irq->kind == VPCI_IRQ_MSI)
-		return msi_retarget(v, f, phys_addr, phys_data);
-	return msix_retarget(v, f, irq->index, phys_addr, phys_data);
-}
-
 void vpci_quiesce(struct vpci *v, uint32_t i)
 {
 	struct vpci_func *f = &v->funcs[i];

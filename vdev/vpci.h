@@ -63,7 +63,7 @@ struct vpci_ops {
 	/* Physical configuration space. @size 1, 2, 4; @off below 4096 and a multiple of @size. */
 	uint32_t (*cfg_read)(void *arg, uint32_t bdf, uint16_t off, uint8_t size);
 	void (*cfg_write)(void *arg, uint32_t bdf, uint16_t off, uint8_t size, uint32_t value);
-	/* May the guest see this function? Asked once per function, and again by vpci_refresh. */
+	/* May the guest see this function? Asked once per function. */
 	bool (*visible)(void *arg, uint32_t bdf);
 	/*
 	 * The guest wants @irq to arrive as this message; says what to write into the device. Called again, bound,
@@ -205,9 +205,6 @@ int vpci_ecam_add(struct vpci *v, uint16_t segment, uint64_t base, uint8_t first
  */
 int vpci_add(struct vpci *v, uint32_t bdf);
 
-/* Ask visible() again for every function. */
-void vpci_refresh(struct vpci *v);
-
 /*
  * The guest's access to ports 0xcf8 to 0xcff, @size 1, 2, 4. False: not a configuration access (anything but 32 bits
  * at 0xcf8, see PCI Local Bus 3.0, 3.2.2.3.2), for another device: 0xcf9 is the reset control register.
@@ -222,9 +219,6 @@ bool vpci_mmio_write(struct vpci *v, gpa_t gpa, uint8_t size, uint64_t value);
 /* The guest's view of a register, for any @off and @size 1, 2, 4. What crosses offset 4096 is ones, or dropped. */
 uint32_t vpci_cfg_read(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size);
 void vpci_cfg_write(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size, uint32_t value);
-
-/* A bound source shall send another message from now on (its host vector has moved). -ENOENT: it is not bound. */
-int vpci_retarget(struct vpci *v, struct vpci_irq *irq, uint64_t phys_addr, uint32_t phys_data);
 
 /*
  * Before the guest restarts, for each slot @i of the functions' array: bus mastering, MSI and MSI-X off if there is a

@@ -424,25 +424,3 @@ int vpci_add(struct vpci *v, uint32_t bdf)
 		return 0;
 	return v->func_count == v->func_max ? -ENOSPC : -ENODEV;
 }
-
-void vpci_refresh(struct vpci *v)
-{
-	uint32_t id;
-
-	for (uint32_t i = 0; i < v->func_max; i++)
-		v->funcs[i].readonly = false;
-	for (uint32_t i = 0; i < v->func_max; i++) {
-		struct vpci_func *f = &v->funcs[i];
-
-		if (f->used && v->ops->visible(v->arg, f->bdf) != f->visible) {
-			uint32_t bdf = f->bdf;
-
-			func_forget(v, f);
-			(void)func_discover(v, bdf, &id);
-		}
-	}
-	for (uint32_t i = 0; i < v->func_max; i++) {
-		if (v->funcs[i].used && !v->funcs[i].visible)
-			bridges_lock(v, v->funcs[i].bdf);
-	}
-}

@@ -189,15 +189,6 @@ void msi_update(struct vpci *v, struct vpci_func *f)
 	hw_message(v, f);
 }
 
-int msi_retarget(struct vpci *v, struct vpci_func *f, uint64_t addr, uint32_t data)
-{
-	f->msi.phys_addr = addr;
-	f->msi.phys_data = data;
-	if (f->msi.on)
-		hw_message(v, f);
-	return 0;
-}
-
 void msi_reset(struct vpci *v, struct vpci_func *f)
 {
 	struct vpci_msi *m = &f->msi;

@@ -343,22 +343,6 @@ void msix_reset(struct vpci *v, struct vpci_func *f)
 		table_sync(v, f);
 }
 
-int msix_retarget(struct vpci *v, struct vpci_func *f, uint16_t index, uint64_t addr, uint32_t data)
-{
-	struct vpci_msix_entry *e;
-
-	if (!f->msix.off || index >= f->msix.count)
-		return -ENOENT;
-	e = entry(v, f, index);
-	e->phys_addr = addr;
-	e->phys_data = data;
-	if (f->msix.active)
-		hw_entry_write(v, f, index);
-	else
-		f->msix.clean = false;
-	return 0;
-}
-
 /* --- the guest's accesses to trapped pages --- */
 
 /* The function whose table answers at @gpa; else one whose trap covers it, and which *@covered says; else NULL. */

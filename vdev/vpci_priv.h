@@ -125,7 +125,6 @@ void msi_write(struct vpci_func *f, uint32_t index, uint8_t value);
 void msi_update(struct vpci *v, struct vpci_func *f);
 void msi_release(struct vpci *v, struct vpci_func *f);
 void msi_reset(struct vpci *v, struct vpci_func *f);
-int msi_retarget(struct vpci *v, struct vpci_func *f, uint64_t addr, uint32_t data);
 
 /* --- vpci_msix.c --- */
 
@@ -137,8 +136,6 @@ void msix_control_write(struct vpci *v, struct vpci_func *f, uint16_t control);
 void msix_place(struct vpci *v, struct vpci_func *f);
 void msix_release(struct vpci *v, struct vpci_func *f);
 void msix_reset(struct vpci *v, struct vpci_func *f);
-int msix_retarget(struct vpci *v, struct vpci_func *f, uint16_t index, uint64_t addr,
-		  uint32_t data);
 bool msix_mmio_read(struct vpci *v, uint64_t gpa, uint8_t size, uint64_t *value);
 bool msix_mmio_write(struct vpci *v, uint64_t gpa, uint8_t size, uint64_t value);
 

@@ -322,13 +322,6 @@ uint8_t vpic_read(struct vpic *p, uint16_t port)
 	return p->chip[n].read_isr ? p->chip[n].isr : p->chip[n].irr;
 }
 
-void vpic_reset(struct vpic *p)
-{
-	for (uint32_t n = 0; n < 2; n++)
-		p->chip[n] = (struct vpic_chip){.lines = p->chip[n].lines};
-	update(p);
-}
-
 void vpic_firmware(struct vpic *p)
 {
 	p->chip[MASTER].base = FIRMWARE_BASE_MASTER;

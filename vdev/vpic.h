@@ -34,7 +34,6 @@ struct vpic {
 };
 
 void vpic_init(struct vpic *p, const struct vdev_host *host, void *vm);
-void vpic_reset(struct vpic *p);
 /* After a reset: what PC firmware leaves. Vectors from 0x08 and 0x70, everything but the cascade masked. */
 void vpic_firmware(struct vpic *p);
 

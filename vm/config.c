@@ -335,8 +335,3 @@ const char *config_vm_key_name(enum config_vm_key key)
 {
 	return config_vm_keys[key].name;
 }
-
-const char *config_system_key_name(enum config_system_key key)
-{
-	return config_system_keys[key].name;
-}

@@ -209,7 +209,6 @@ int config_service_vm(const struct config *c);
 
 /* A key's name as written, for messages. */
 const char *config_vm_key_name(enum config_vm_key key);
-const char *config_system_key_name(enum config_system_key key);
 
 /* The word of one REQUIRE_* bit, or NULL. */
 const char *config_require_name(uint64_t bit);

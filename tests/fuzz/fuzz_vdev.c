@@ -407,8 +407,6 @@ static void line_step(uint8_t op)
 		isa_line(line & 15, op & 8);
 	if (op & 0x10)
 		vlapic_lint(&lapic[line % CPUS], line >> 7, op & 8);
-	if (op & 0x20)
-		vlapic_local(&lapic[line % CPUS], line & 7);
 }
 
 static void step(void)

@@ -455,7 +455,6 @@ static void test_names(void **state)
 	assert_string_equal(config_require_name(REQUIRE_INTREMAP), "intremap");
 	assert_null(config_require_name(BIT(63)));
 	assert_string_equal(config_vm_key_name(VM_WATCHDOG), "watchdog");
-	assert_string_equal(config_system_key_name(SYS_ON_END), "on-end");
 	for (int i = 0; i < VM_KEYS; i++)
 		assert_non_null(config_vm_key_name((enum config_vm_key)i));
 }

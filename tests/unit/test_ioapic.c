@@ -123,11 +123,8 @@ static void test_write(void **state)
 	assert_int_equal(chip.rte[7], first);
 	ioapic_write(&io, 7, second);
 	assert_int_equal(chip.rte[7], second);
-	assert_int_equal(ioapic_read(&io, 7), second);
 	ioapic_mask(&io, 7);
 	assert_int_equal(chip.rte[7], second | IOAPIC_RTE_MASKED);
-	ioapic_unmask(&io, 7);
-	assert_int_equal(chip.rte[7], second);
 	assert_int_equal(chip.bad, 0);
 }
 
@@ -138,40 +135,8 @@ static void test_no_such_pin(void **state)
 	memset(chip.rte, 0x5a, sizeof(chip.rte));
 	ioapic_write(&io, PINS, 0);
 	ioapic_mask(&io, PINS);
-	ioapic_unmask(&io, ~0u);
-	ioapic_eoi(&io, PINS);
-	assert_int_equal(ioapic_read(&io, PINS), IOAPIC_RTE_MASKED);
 	assert_int_equal(chip.rte[PINS], 0x5a5a5a5a5a5a5a5aULL);
 	assert_int_equal(chip.eois, 0);
-}
-
-static void test_eoi(void **state)
-{
-	const uint64_t level = IOAPIC_RTE_LEVEL | 0x61;
-
-	(void)state;
-	assert_int_equal(ioapic_init(&io, regs, 0), 0);
-	ioapic_write(&io, 2, level);
-	chip.rte[2] |= IOAPIC_RTE_REMOTE_IRR;
-	ioapic_eoi(&io, 2);
-	assert_int_equal(chip.eois, 1);
-	assert_int_equal(chip.eoi_vector, 0x61);
-
-	chip.version = (PINS - 1) << 16 |
-		       0x11; /* no EOI register: through edge, masked meanwhile, and back */
-	assert_int_equal(ioapic_init(&io, regs, 0), 0);
-	ioapic_write(&io, 2, level);
-	chip.rte[2] |= IOAPIC_RTE_REMOTE_IRR;
-	chip.watched = 2;
-	chip.allowed[0] = level;
-	chip.allowed[1] = level;
-	ioapic_eoi(&io, 2);
-	assert_int_equal(chip.eois, 1);
-	assert_int_equal(chip.rte[2], level);
-	assert_int_equal(chip.bad, 0);
-	ioapic_mask(&io, 2);
-	ioapic_eoi(&io, 2);
-	assert_int_equal(chip.rte[2], level | IOAPIC_RTE_MASKED);
 }
 
 int main(void)
@@ -181,7 +146,6 @@ int main(void)
 		cmocka_unit_test_setup(test_many, fresh),
 		cmocka_unit_test_setup(test_write, fresh),
 		cmocka_unit_test_setup(test_no_such_pin, fresh),
-		cmocka_unit_test_setup(test_eoi, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

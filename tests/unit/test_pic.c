@@ -94,30 +94,10 @@ static void test_disable(void **state)
 	assert_int_equal(chip[1].cascade, 2);
 }
 
-static void test_spurious(void **state)
-{
-	(void)state;
-	chip[0].isr = 0x01;
-	assert_true(pic_spurious(7)); /* nothing is ended for it */
-	assert_int_equal(chip[0].isr, 0x01);
-	chip[0].isr = 0x81;
-	assert_false(pic_spurious(7));
-	assert_int_equal(chip[0].isr, 0x01);
-	chip[0].isr = 0x06;
-	assert_true(pic_spurious(15)); /* the master has a real cascade */
-	assert_int_equal(chip[0].isr, 0x02);
-	chip[0].isr = 0x04;
-	chip[1].isr = 0x81;
-	assert_false(pic_spurious(15));
-	assert_int_equal(chip[0].isr, 0);
-	assert_int_equal(chip[1].isr, 0x01);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_disable, fresh),
-		cmocka_unit_test_setup(test_spurious, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

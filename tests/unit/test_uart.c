@@ -132,19 +132,6 @@ void io_out8(uint16_t port, uint8_t value)
 	chip_out(port - PORT, value);
 }
 
-uint32_t mmio_read32(const volatile uint8_t *at)
-{
-	assert_int_equal((at - registers) & 3, 0);
-	return 0xabcdef00 | chip_in((uint32_t)(at - registers) / 4);
-}
-
-void mmio_write32(volatile uint8_t *at, uint32_t value)
-{
-	assert_int_equal((at - registers) & 3, 0);
-	assert_true(value <= 0xff);
-	chip_out((uint32_t)(at - registers) / 4, (uint8_t)value);
-}
-
 static int fresh(void **state)
 {
 	(void)state;
@@ -174,17 +161,6 @@ static void test_probe(void **state)
 	uart_init(&u, 0);
 	assert_int_equal(chip.dll, 7);
 	assert_int_equal(chip.lcr, 0x03);
-}
-
-static void test_memory(void **state)
-{
-	(void)state;
-	uart_at_mmio(&u, registers, 2);
-	assert_int_equal(uart_probe(&u), 0);
-	uart_init(&u, 9600);
-	assert_int_equal(chip.dll, 12);
-	uart_write_poll(&u, "a", 1);
-	assert_int_equal(chip.out[0], 'a');
 }
 
 /* Nothing there, or no complete 16550: it is dead, and every later call leaves the bus alone. */
@@ -312,7 +288,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_probe, fresh),
-		cmocka_unit_test_setup(test_memory, fresh),
 		cmocka_unit_test_setup(test_dead, fresh),
 		cmocka_unit_test_setup(test_stops, fresh),
 		cmocka_unit_test_setup(test_send, fresh),

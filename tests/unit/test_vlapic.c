@@ -793,22 +793,6 @@ static void test_lint_level(void **state)
 	assert_int_equal(vlapic_pending(v), -1);
 }
 
-static void test_local_sources(void **state)
-{
-	struct vlapic *v = &apic[0];
-
-	(void)state;
-	enable(v);
-	vlapic_local(v, VLAPIC_LVT_PERF);
-	assert_int_equal(fake.signals, 0);
-	wr(v, REG_LVT_FIRST + VLAPIC_LVT_PERF, 0x400);
-	vlapic_local(v, VLAPIC_LVT_PERF);
-	assert_int_equal(fake.signal, VDEV_NMI);
-	wr(v, REG_LVT_FIRST + VLAPIC_LVT_THERMAL, 0x7a);
-	vlapic_local(v, VLAPIC_LVT_THERMAL);
-	assert_taken(v, 0x7a);
-}
-
 static void test_firmware(void **state)
 {
 	struct vlapic *v = &apic[0];
@@ -967,7 +951,6 @@ int main(void)
 		T(test_init_deassert),
 		T(test_lint),
 		T(test_lint_level),
-		T(test_local_sources),
 		T(test_firmware),
 		T(test_page),
 		T(test_storm),

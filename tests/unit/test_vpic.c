@@ -374,7 +374,6 @@ static void test_output_calls(void **state)
 static void test_firmware(void **state)
 {
 	(void)state;
-	vpic_reset(&p);
 	vpic_firmware(&p);
 	assert_int_equal(vpic_mask(&p), 0xfffb);
 	vpic_write(&p, M1, 0xfe);
