@@ -197,6 +197,20 @@ static uint64_t run_end(uint64_t frame, uint64_t end)
 	return frame;
 }
 
+/* The first frame of the run that @frame - 1 is in, at least @start. */
+static uint64_t run_start(uint64_t frame, uint64_t start)
+{
+	const uint16_t owner = owner_at(frame - 1);
+
+	while (frame > start && owner_at(frame - 1) == owner) {
+		if (is_split(ft.block[(frame - 1) / PER_BLOCK]))
+			frame--;
+		else
+			frame = max_u64(ALIGN_DOWN(frame - 1, PER_BLOCK), start);
+	}
+	return frame;
+}
+
 /* --- The table --- */
 
 static uint64_t end_of(const struct mem_range *r)
@@ -353,6 +367,59 @@ uint64_t frame_total(uint16_t owner)
 }
 
 /* --- Finding free memory; numbers of frames --- */
+
+static bool find_low(uint64_t frames, uint64_t align, uint64_t at, uint64_t max, uint64_t *out)
+{
+	while (at < max) {
+		uint64_t end = run_end(at, max);
+		uint64_t start = ALIGN_UP(at, align);
+
+		if (owner_at(at) == OWNER_FREE && start < end && frames <= end - start) {
+			*out = start;
+			return true;
+		}
+		at = end;
+	}
+	return false;
+}
+
+static bool find_high(uint64_t frames, uint64_t align, uint64_t min, uint64_t at, uint64_t *out)
+{
+	while (at > min) {
+		uint64_t start = run_start(at, min);
+
+		if (owner_at(start) == OWNER_FREE && frames <= at - start &&
+		    ALIGN_DOWN(at - frames, align) >= start) {
+			*out = ALIGN_DOWN(at - frames, align);
+			return true;
+		}
+		at = start;
+	}
+	return false;
+}
+
+int frame_find(uint64_t size, uint64_t align, uint64_t min, uint64_t max, bool from_top, hpa_t *out)
+{
+	const uint64_t frames = size / PAGE_SIZE;
+	const uint64_t first = min / PAGE_SIZE + (min % PAGE_SIZE ? 1 : 0);
+	const uint64_t end = min_u64(max / PAGE_SIZE, ft.frames);
+	uint64_t at = 0;
+	bool found;
+
+	if (!size || !IS_ALIGNED(size, PAGE_SIZE) || align < PAGE_SIZE || (align & (align - 1)))
+		return -EINVAL;
+
+	lock_acquire(&ft.lock);
+	if (from_top)
+		found = find_high(frames, align / PAGE_SIZE, first, end, &at);
+	else
+		found = find_low(frames, align / PAGE_SIZE, first, end, &at);
+	lock_release(&ft.lock);
+	if (!found)
+		return -ENOMEM;
+	*out = HPA(at * PAGE_SIZE);
+	return 0;
+}
 
 /* --- RAM for a VM --- */
 

@@ -80,6 +80,13 @@ uint16_t frame_owner(hpa_t pa);
 uint64_t frame_total(uint16_t owner);
 
 /*
+ * Look for @size bytes of free memory inside [@min, @max), aligned to @align (a power of two, at least a page): the
+ * lowest, or with @from_top the highest. It stays free: claim it. 0, -EINVAL, -ENOMEM.
+ */
+int frame_find(uint64_t size, uint64_t align, uint64_t min, uint64_t max, bool from_top,
+	       hpa_t *out);
+
+/*
  * Take @size bytes of free memory for @owner, in at most @max pieces, listed in @out in the order in which they are
  * best used: above 4 GiB first, in pieces for pages of 1 GiB, then of 2 MiB, then the same below (not in the first
  * MiB), and single frames last. All or nothing. 0, -EINVAL, -ENOMEM, -ENOSPC (@max, or sub-tables).

@@ -278,6 +278,64 @@ static void test_no_sub_tables(void **state)
 	assert_int_equal(frame_claim(HPA(600 * MIB), PAGE_SIZE, OWNER_HV), 0);
 }
 
+static bool brute_fits(uint32_t at, uint32_t frames, uint32_t align, uint32_t max)
+{
+	if (at % align || at + frames > max)
+		return false;
+	for (uint32_t i = 0; i < frames; i++) {
+		if (model[at + i] != OWNER_FREE)
+			return false;
+	}
+	return true;
+}
+
+static int64_t brute_find(uint32_t frames, uint32_t align, uint32_t min, uint32_t max, bool top)
+{
+	if (max > FRAMES)
+		max = FRAMES;
+	for (uint32_t i = 0; i < FRAMES; i++) {
+		uint32_t at = top ? FRAMES - 1 - i : i;
+
+		if (at >= min && brute_fits(at, frames, align, max))
+			return at;
+	}
+	return -1;
+}
+
+static void test_find(void **state)
+{
+	hpa_t out;
+
+	(void)state;
+	model_start();
+	assert_int_equal(frame_find(0, PAGE_SIZE, 0, UINT64_MAX, false, &out), -EINVAL);
+	assert_int_equal(frame_find(5, PAGE_SIZE, 0, UINT64_MAX, false, &out), -EINVAL);
+	assert_int_equal(frame_find(PAGE_SIZE, 3 * PAGE_SIZE, 0, UINT64_MAX, false, &out), -EINVAL);
+	assert_int_equal(frame_find(PAGE_SIZE, 0, 0, UINT64_MAX, false, &out), -EINVAL);
+	assert_int_equal(frame_find(PAGE_SIZE, 16, 0, UINT64_MAX, true, &out), -EINVAL);
+	assert_int_equal(frame_find(0 - PAGE_SIZE, PAGE_SIZE, 0, UINT64_MAX, false, &out), -ENOMEM);
+	assert_int_equal(frame_find(PAGE_SIZE, BIT(63), PAGE_SIZE, UINT64_MAX, false, &out),
+			 -ENOMEM);
+	assert_int_equal(frame_find(PAGE_SIZE, PAGE_SIZE, 1, 2 * PAGE_SIZE, false, &out), 0);
+	assert_int_equal(out.v, PAGE_SIZE);
+
+	for (uint32_t i = 0; i < 1500; i++) {
+		uint32_t frames = 1 + (uint32_t)rnd(rnd(2) ? 1500 : 20);
+		uint32_t align = 1u << rnd(11);
+		uint32_t min = rnd(2) ? 0 : (uint32_t)rnd(FRAMES);
+		uint32_t max = rnd(2) ? FRAMES + 5 : (uint32_t)rnd(FRAMES);
+		bool top = rnd(2);
+		int64_t expect = brute_find(frames, align, min, max, top);
+		int err = frame_find(frames * PAGE_SIZE, align * PAGE_SIZE, min * PAGE_SIZE,
+				     max * PAGE_SIZE, top, &out);
+
+		assert_int_equal(err, expect < 0 ? -ENOMEM : 0);
+		if (!err)
+			assert_int_equal(out.v, (uint64_t)expect * PAGE_SIZE);
+		random_give();
+	}
+}
+
 /* --- RAM for VMs --- */
 
 static const struct mem_range big_map[] = {
@@ -408,15 +466,22 @@ static void test_huge(void **state)
 	assert_int_equal(frame_owner(HPA(64 * tib)), OWNER_NONE);
 	assert_int_equal(frame_alloc_ram(tib, OWNER_VM(0), r, 2, &n), 0);
 	assert_int_equal(n, 1);
+	assert_int_equal(frame_find(62 * tib, GIB, 0, UINT64_MAX, true, &out), 0);
+	assert_int_equal(out.v, 2 * tib);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_init),	      cmocka_unit_test(test_bad_maps),
-		cmocka_unit_test(test_arguments),     cmocka_unit_test(test_random),
-		cmocka_unit_test(test_no_sub_tables), cmocka_unit_test(test_alloc_ram),
-		cmocka_unit_test(test_alloc_ram_fit), cmocka_unit_test(test_alloc_ram_random),
+		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_bad_maps),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_no_sub_tables),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_alloc_ram),
+		cmocka_unit_test(test_alloc_ram_fit),
+		cmocka_unit_test(test_alloc_ram_random),
 		cmocka_unit_test(test_huge),
 	};
 
