@@ -5,6 +5,7 @@
 #include "arch/cpu.h"
 #include "arch/lapic.h"
 #include "arch/log.h"
+#include "arch/mce.h"
 #include "arch/percpu.h"
 #include "arch/trap.h"
 #include "lib/atomic.h"
@@ -48,6 +49,15 @@ void panic(const char *fmt, ...)
 	crash_end();
 }
 
+void crash_machine_check(void)
+{
+	crash_begin();
+	mce_log(LOG_FATAL);
+	log_fatal("CPU %u: a machine check leaves nothing that it does reliable",
+		  this_cpu()->index);
+	crash_end();
+}
+
 /* Words on the faulting stack that point into our text: an approximate back-trace, only from our own stacks. */
 static void crash_stack(uint64_t rsp)
 {
@@ -75,6 +85,8 @@ void crash_trap(const struct trap_frame *f)
 	log_fatal("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
 	log_fatal("  rflags %lx cs %lx ss %lx cr0 %lx cr3 %lx cr4 %lx", f->rflags, f->cs, f->ss,
 		  cr0_read(), cr3_read(), cr4_read());
+	if (f->vector == EXC_MC)
+		mce_log(LOG_FATAL);
 	crash_stack(f->rsp);
 	crash_end();
 }

@@ -21,4 +21,7 @@ NORETURN void crash_trap(const struct trap_frame *f);
 			panic("%s:%d: " #cond, __FILE__, __LINE__); \
 	} while (0)
 
+/* A machine check came while a guest ran, and is worse than that guest's end. */
+NORETURN void crash_machine_check(void);
+
 #endif

@@ -4,6 +4,7 @@
 #include "arch/trap.h"
 #include "arch/cpu.h"
 #include "arch/irq.h"
+#include "arch/mce.h"
 #include "arch/panic.h"
 #include "arch/percpu.h"
 #include "lib/atomic.h"
@@ -98,7 +99,7 @@ void trap_handle(struct trap_frame *f)
 		request_leave(f, CPU_REQ_NMI);
 		return;
 	}
-	if (f->vector == EXC_MC) {
+	if (f->vector == EXC_MC && mce_judge() == MCE_GO_ON) {
 		request_leave(f, CPU_REQ_MCE);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include "arch/irq.h"
 #include "arch/lapic.h"
 #include "arch/log.h"
+#include "arch/mce.h"
 #include "arch/msr.h"
 #include "arch/options.h"
 #include "arch/paging.h"
@@ -344,6 +345,7 @@ static INIT void boot_continue(void)
 	if (why)
 		boot_refuse("%s", why);
 	trap_use_ist();
+	mce_init();
 	log_info("%s", virt->features());
 	log_debug("CPU %u: CR3 %#lx, APIC id %u", this_cpu()->index, paging_root().v,
 		  this_cpu()->apic_id);

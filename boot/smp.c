@@ -4,6 +4,7 @@
 #include "arch/cpu.h"
 #include "arch/lapic.h"
 #include "arch/log.h"
+#include "arch/mce.h"
 #include "arch/options.h"
 #include "arch/paging.h"
 #include "arch/percpu.h"
@@ -85,6 +86,7 @@ static INIT void ap_main(struct cpu *cpu)
 	paging_load();
 	lapic_enable();
 	xstate_enable();
+	mce_init();
 	ap_error = virt->cpu_on(cpu->host, cpu->host_pa);
 	__atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
 	skew_answer();

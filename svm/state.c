@@ -19,6 +19,18 @@ static struct segment *seg_at(const struct vcpu_arch *v, enum seg_reg seg)
 	return (struct segment *)((uint8_t *)v->ctl + seg_offset[seg]);
 }
 
+/* Without CR4.MCE a machine check would be a shutdown, not an exit: the guest's own is only what it reads. */
+static void cr4_set(struct vcpu_arch *v, uint64_t value)
+{
+	struct vmcb *c = vmcb_of(v);
+
+	c->cr4 = value | CR4_MCE;
+	if (value & CR4_MCE)
+		c->intercept[ICPT_CR] &= ~ICPT_CR_READ(4);
+	else
+		c->intercept[ICPT_CR] |= ICPT_CR_READ(4);
+}
+
 void svm_get_state(struct vcpu_arch *v, struct guest_state *s)
 {
 	const struct vmcb *c = vmcb_of(v);
@@ -27,7 +39,7 @@ void svm_get_state(struct vcpu_arch *v, struct guest_state *s)
 		.cr0 = c->cr0,
 		.cr2 = c->cr2,
 		.cr3 = c->cr3,
-		.cr4 = c->cr4,
+		.cr4 = svm_get_cr(v, 4),
 		.efer = c->efer & ~EFER_SVME,
 		.dr6 = c->dr6,
 		.dr7 = c->dr7,
@@ -58,7 +70,7 @@ void svm_set_state(struct vcpu_arch *v, const struct guest_state *s)
 	c->cr0 = s->cr0;
 	c->cr2 = s->cr2;
 	c->cr3 = s->cr3;
-	c->cr4 = s->cr4;
+	cr4_set(v, s->cr4);
 	c->efer = s->efer | EFER_SVME;
 	c->dr6 = s->dr6;
 	c->dr7 = s->dr7;
@@ -103,7 +115,7 @@ uint64_t svm_get_cr(struct vcpu_arch *v, uint32_t num)
 	case 3:
 		return c->cr3;
 	default:
-		return c->cr4;
+		return c->intercept[ICPT_CR] & ICPT_CR_READ(4) ? c->cr4 & ~CR4_MCE : c->cr4;
 	}
 }
 
@@ -131,10 +143,10 @@ void svm_set_cr(struct vcpu_arch *v, uint32_t num, uint64_t value)
 		c->cr3 = value;
 		break;
 	default:
-		c->cr4 = value;
+		cr4_set(v, value);
 		break;
 	}
-	vmcb_changed(v, CLEAN_CR | CLEAN_CR2);
+	vmcb_changed(v, CLEAN_CR | CLEAN_CR2 | CLEAN_INTERCEPTS);
 	if (num != 2)
 		v->flush = true;
 }

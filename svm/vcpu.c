@@ -19,7 +19,7 @@ void svm_vm_init(struct vm_arch *vm, void *va, hpa_t frames)
 
 static void intercepts_init(struct vmcb *c)
 {
-	c->intercept[ICPT_CR] = ICPT_CR_WRITE(4) | ICPT_CR_WRITE(8) | 1U << 8;
+	c->intercept[ICPT_CR] = ICPT_CR_WRITE(4) | ICPT_CR_WRITE(8) | ICPT_CR_READ(8);
 	c->intercept[ICPT_EXC] = 1U << EXC_MC | 1U << EXC_AC | 1U << EXC_DB;
 	c->intercept[ICPT_MISC1] = ICPT1_INTR | ICPT1_NMI | ICPT1_INIT | ICPT1_RDPMC | ICPT1_CPUID |
 				   ICPT1_INVD | ICPT1_HLT | ICPT1_INVLPGA | ICPT1_IOIO | ICPT1_MSR |

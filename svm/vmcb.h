@@ -31,6 +31,7 @@ enum {
 	ICPT_WORDS,
 };
 
+#define ICPT_CR_READ(n)	 (1U << (n))
 #define ICPT_CR_WRITE(n) (1U << (16 + (n)))
 
 #define ICPT1_INTR     (1U << 0)

@@ -3,6 +3,8 @@
 
 #include "arch/cpu.h"
 #include "arch/log.h"
+#include "arch/mce.h"
+#include "arch/panic.h"
 #include "arch/percpu.h"
 #include "lib/atomic.h"
 #include "vm/gmem.h"
@@ -152,7 +154,7 @@ static void exit_rdtsc(struct vcpu *v)
 	vcpu_skip(v);
 }
 
-/* #MC of the machine is handled elsewhere; #DB and #AC go back to the guest. */
+/* #DB and #AC go back to the guest. */
 static void exit_exception(struct vcpu *v)
 {
 	struct exit *x = &v->arch.exit;
@@ -162,9 +164,17 @@ static void exit_exception(struct vcpu *v)
 	vcpu_exception(v, x->info.exc.vector, x->info.exc.has_error, x->info.exc.error);
 }
 
+/* A machine check came while the guest ran: the hypervisor's own context is whole unless the banks say otherwise. */
 static void exit_mce(struct vcpu *v)
 {
-	atomic_or_u64(&v->cpu->requests, CPU_REQ_MCE);
+	enum mce_end end = mce_judge();
+
+	if (end == MCE_CRASH)
+		crash_machine_check();
+	mce_log(LOG_ERROR);
+	mce_clear();
+	if (end == MCE_STOP)
+		vm_stop(v, "a machine check that it cannot go on from");
 }
 
 static void exit_triple(struct vcpu *v)

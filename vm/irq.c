@@ -361,7 +361,7 @@ INIT int irq_vm_init(struct vm *vm)
 	return err;
 }
 
-/* --- NMI and machine check of the machine --- */
+/* --- NMI of the machine --- */
 
 void nmi_route(struct cpu *cpu)
 {
@@ -372,9 +372,4 @@ void nmi_route(struct cpu *cpu)
 	log_warn("CPU %u: NMI of the machine", cpu->index);
 	if (v && v->vm->service)
 		vcpu_raise(v, EV_NMI);
-}
-
-void mce_report(struct cpu *cpu)
-{
-	log_error("CPU %u: machine check of the machine", cpu->index);
 }

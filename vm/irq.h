@@ -40,8 +40,7 @@ struct cpu *irq_message_cpu(struct vm *vm, uint64_t addr);
 bool irq_extint_pending(struct vcpu *v);
 int irq_extint_ack(struct vcpu *v);
 
-/* A physical NMI or machine check was noted on @cpu. */
+/* A physical NMI was noted on @cpu. */
 void nmi_route(struct cpu *cpu);
-void mce_report(struct cpu *cpu);
 
 #endif

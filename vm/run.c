@@ -5,6 +5,7 @@
 #include "arch/irq.h"
 #include "arch/lapic.h"
 #include "arch/log.h"
+#include "arch/mce.h"
 #include "arch/options.h"
 #include "arch/percpu.h"
 #include "arch/trap.h"
@@ -48,6 +49,13 @@ static NORETURN void cpu_park(struct cpu *cpu)
 	cpu_halt_forever();
 }
 
+/* A machine check that the handler has found harmless. */
+static void mce_note(void)
+{
+	mce_log(LOG_ERROR);
+	mce_clear();
+}
+
 /* What others, and NMI and #MC handlers, left for this CPU. */
 static void requests_take(struct cpu *cpu)
 {
@@ -60,7 +68,7 @@ static void requests_take(struct cpu *cpu)
 	if (requests & CPU_REQ_NMI)
 		nmi_route(cpu);
 	if (requests & CPU_REQ_MCE)
-		mce_report(cpu);
+		mce_note();
 }
 
 /* With debug=on each exit is timed. Up to now it was the last exit's time, unless the vCPU slept. */

@@ -9,6 +9,7 @@
 #include "lib/printf.h"
 #include "lib/ptab_format.h"
 #include "tests/hooks/hooks.h"
+#include "tests/hooks/mce.h"
 #include "vm/hypercall.h"
 #include "vm/vm.h"
 #include "vmx/vmx.h"
@@ -96,6 +97,8 @@ static uint64_t entry_try(struct vcpu_arch *v)
 
 uint64_t hook_enter(struct vcpu_arch *v)
 {
+	if (unlikely(hook_mce_entry(v)))
+		return VMX_EXITED;
 	if (likely(hook.armed != v))
 		return enter(v);
 	if (!hook.leave)
@@ -142,7 +145,7 @@ static int64_t hook_call(struct vcpu *v, uint64_t call, uint64_t b, uint64_t c)
 		lapic_nmi_others();
 		return 0;
 	default:
-		return -1;
+		return hook_mce(v, call, b, c);
 	}
 }
 
@@ -150,7 +153,7 @@ void __wrap_exit_hypercall(struct vcpu *v)
 {
 	uint64_t call = v->arch.gpr[RAX];
 
-	if (call < HOOK_FIELD || call > HOOK_READ) {
+	if (call < HOOK_FIELD || call > HOOK_LAST) {
 		__real_exit_hypercall(v);
 		return;
 	}

@@ -22,6 +22,25 @@
 /* RBX: VMCS field. Its value. */
 #define HOOK_READ 0x7e570006
 
+/*
+ * From now on this processor has a machine-check bank of its own, which reports S and AR. RBX: MCG_STATUS, RCX: the bank's
+ * STATUS, both kept as they are written; its ADDR and MISC are HOOK_MCE_ADDR and HOOK_MCE_MISC.
+ */
+#define HOOK_MCE       0x7e570007
+#define HOOK_MCE_BANK  1
+#define HOOK_MCE_ADDR  0x123000
+#define HOOK_MCE_MISC  0x86
+/* A machine check in the hypervisor, now. */
+#define HOOK_MCE_ROOT  0x7e570008
+/* The next exit is by a machine check. */
+#define HOOK_MCE_EXIT  0x7e570009
+/* VMX: the next entry fails by a machine check (exit reason 41). */
+#define HOOK_MCE_ENTRY 0x7e57000a
+/* What is left in MCG_STATUS and the bank's STATUS. */
+#define HOOK_MCE_LEFT  0x7e57000b
+
+#define HOOK_LAST HOOK_MCE_LEFT
+
 /* Before each try the processor is asked for MSR HOOK_MARK + number, which an emulator's log names. */
 #define HOOK_MARK 0x7e580000
 
