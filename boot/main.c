@@ -34,7 +34,6 @@
 #define MBI_MAX	       (128 * KIB)
 #define CONFIG_MAX     (1 * MIB)
 #define CPU_VENDOR_AMD 0x68747541 /* "Auth", of AuthenticAMD */
-#define SLICE_MS       5
 
 struct boot_info boot_info INITBSS;
 struct config boot_config INITBSS;
@@ -166,7 +165,8 @@ static INIT void clocks_start(void)
 	lapic_timer_free_run();
 	timer_khz = clock_calibrate(lapic_timer_elapsed, &boot_acpi);
 	lapic_timer_rates(timer_khz, tsc_khz);
-	sched_slice = SLICE_MS * tsc_khz;
+	sched_slice = SCHED_SLICE_US * tsc_khz / 1000;
+	sched_lead = SCHED_LEAD_NS * tsc_khz / 1000000;
 	irq_timer_fn = timers_run;
 	log_info("TSC %lu kHz, APIC timer %lu kHz, %s", tsc_khz, timer_khz,
 		 lapic_is_x2apic() ? "x2APIC" : "xAPIC");

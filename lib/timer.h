@@ -4,13 +4,12 @@
 #ifndef LIB_TIMER_H
 #define LIB_TIMER_H
 
-#include "lib/types.h"
+#include "lib/heap.h"
 
 /* The embedder sets fn, once, and zeroes the rest; everything but fn belongs to whoever keeps the heap. */
 struct timer {
-	uint64_t deadline; /* absolute host TSC */
+	struct heap_node node; /* key: absolute host TSC */
 	void (*fn)(struct timer *t);
-	uint32_t heap_index;
 	void *cpu; /* whose heap it is in; NULL: not armed */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A round-robin per CPU, and the wake-up protocol between CPUs. */
+/* The CPUs' queues: their locks and timers, the wake-up protocol between CPUs (modelled in sched/wakeup.pml), work items. */
 
 #include "sched/sched.h"
 #include "arch/cpu.h"
@@ -8,7 +8,9 @@
 #include "arch/percpu.h"
 #include "lib/atomic.h"
 
-uint64_t sched_slice;
+#define WORK_WEIGHT 10 /* where nobody has said more */
+
+uint64_t sched_slice, sched_lead;
 
 void sched_kick(struct cpu *cpu, uint64_t request)
 {
@@ -22,12 +24,16 @@ void sched_kick(struct cpu *cpu, uint64_t request)
 static void slice_end(struct timer *t)
 {
 	(void)t;
-	this_cpu()->sched->slice_over = true;
 	atomic_or_u64(&this_cpu()->requests, CPU_REQ_SCHED);
 }
 
 void sched_yield(void)
 {
+	struct sched *s = this_cpu()->sched;
+
+	lock_acquire(&s->lock);
+	queue_yield(s);
+	lock_release(&s->lock);
 	slice_end(NULL);
 }
 
@@ -35,27 +41,34 @@ void sched_init(struct cpu *cpu, void *frame)
 {
 	struct sched *s = frame;
 
-	list_init(&s->queue);
+	queue_init(s);
 	s->slice.fn = slice_end;
 	timer_heap_init(&s->timers);
 	cpu->sched = s;
 }
 
+INIT void sched_room(struct cpu *cpu, struct heap_node **slots, uint32_t count)
+{
+	struct sched *s = cpu->sched;
+
+	s->ready.slot = slots;
+	s->empty.slot = slots + count;
+	s->eligible.slot = slots + 2 * count;
+	s->early.slot = slots + 3 * count;
+}
+
 void sched_wake(struct sched_entity *e)
 {
 	struct sched *s = e->cpu->sched;
-	bool woken = false;
+	bool kick = false;
 
 	lock_acquire(&s->lock);
 	if (!e->queued) {
-		e->queued = true;
-		e->woken = tsc_read();
-		list_add_tail(&s->queue, &e->node);
-		s->count++;
-		woken = true;
+		queue_add(s, e, tsc_read());
+		kick = !queue_shut_out(s, e);
 	}
 	lock_release(&s->lock);
-	if (woken)
+	if (kick)
 		sched_kick(e->cpu, CPU_REQ_SCHED);
 }
 
@@ -66,9 +79,7 @@ bool sched_block(struct sched_entity *e, bool (*pending)(struct sched_entity *e)
 
 	lock_acquire(&s->lock);
 	if (e->queued && !pending(e)) {
-		e->queued = false;
-		list_del(&e->node);
-		s->count--;
+		queue_del(s, e, tsc_read());
 		out = true;
 	}
 	lock_release(&s->lock);
@@ -77,32 +88,54 @@ bool sched_block(struct sched_entity *e, bool (*pending)(struct sched_entity *e)
 	return out;
 }
 
+/*
+ * An event's sender sets it, then looks here; the CPU notes whom it runs, then looks for events, each with a full
+ * barrier in between: one of them sees the other.
+ */
+bool sched_is_current(const struct sched_entity *e)
+{
+	return __atomic_load_n(&e->cpu->sched->current, __ATOMIC_SEQ_CST) == e;
+}
+
 struct sched_entity *sched_pick(void)
 {
 	struct sched *s = this_cpu()->sched;
-	struct sched_entity *e = NULL;
-	bool contended;
+	struct sched_entity *e;
+	uint64_t next;
 
 	lock_acquire(&s->lock);
-	if (s->slice_over && s->count > 1) {
-		struct list *first = s->queue.next;
-
-		list_del(first);
-		list_add_tail(&s->queue, first);
-	}
-	contended = s->count > 1;
-	if (s->count)
-		e = container_of(s->queue.next, struct sched_entity, node);
+	e = queue_pick(s, tsc_read());
+	next = s->next;
 	lock_release(&s->lock);
-	if (contended && (s->slice_over || !s->slice.cpu))
-		timer_set(&s->slice, tsc_read() + sched_slice);
-	s->slice_over = false;
+	if (next != TIMER_NEVER && (!s->slice.cpu || s->slice.node.key != next))
+		timer_set(&s->slice, next);
 	return e;
+}
+
+bool sched_opens(void)
+{
+	return this_cpu()->sched->opening;
+}
+
+/* The wait is shorter than sched_lead. */
+void sched_open_slowly(void)
+{
+	struct sched *s = this_cpu()->sched;
+	uint64_t now = tsc_read();
+
+	while (now < s->opens) {
+		irq_take_pending();
+		now = tsc_read();
+	}
+	s->opening = false;
+	sched_times_add(&s->window[s->at].late, now - s->opens);
 }
 
 void work_start(struct sched_entity *e)
 {
 	atomic_store_bool(&e->wanted, true);
+	if (!e->weight)
+		e->weight = WORK_WEIGHT;
 	sched_wake(e);
 }
 
@@ -113,7 +146,6 @@ static bool work_wanted(struct sched_entity *e)
 
 void work_run(struct sched_entity *e)
 {
-	uint64_t begin = tsc_read();
 	bool more;
 
 	do {
@@ -124,6 +156,5 @@ void work_run(struct sched_entity *e)
 			atomic_store_bool(&e->wanted, true);
 		irq_take_pending();
 	} while (more && !atomic_load_relaxed_u64(&this_cpu()->requests));
-	e->ticks += tsc_read() - begin;
 	sched_block(e, work_wanted);
 }

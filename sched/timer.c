@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Timers: a binary heap per CPU. */
+/* Timers: a heap per CPU. */
 
 #include "sched/timer.h"
 #include "arch/cpu.h"
@@ -11,65 +11,26 @@
 void timer_heap_init(struct timer_heap *h)
 {
 	h->armed = TIMER_NEVER;
+	h->heap.slot = h->slot;
 }
 
-static void heap_put(struct timer_heap *h, uint32_t i, struct timer *t)
+static struct timer *first_of(const struct timer_heap *h)
 {
-	h->heap[i] = t;
-	t->heap_index = i;
+	struct heap_node *n = heap_top(&h->heap);
+
+	return n ? container_of(n, struct timer, node) : NULL;
 }
 
-static void heap_up(struct timer_heap *h, uint32_t i)
+static void take_out(struct timer_heap *h, struct timer *t)
 {
-	struct timer *t = h->heap[i];
-
-	while (i) {
-		uint32_t parent = (i - 1) / 2;
-
-		if (h->heap[parent]->deadline <= t->deadline)
-			break;
-		heap_put(h, i, h->heap[parent]);
-		i = parent;
-	}
-	heap_put(h, i, t);
-}
-
-static void heap_down(struct timer_heap *h, uint32_t i)
-{
-	struct timer *t = h->heap[i];
-
-	for (;;) {
-		uint32_t child = 2 * i + 1;
-
-		if (child >= h->count)
-			break;
-		if (child + 1 < h->count && h->heap[child + 1]->deadline < h->heap[child]->deadline)
-			child++;
-		if (h->heap[child]->deadline >= t->deadline)
-			break;
-		heap_put(h, i, h->heap[child]);
-		i = child;
-	}
-	heap_put(h, i, t);
-}
-
-static void heap_remove(struct timer_heap *h, struct timer *t)
-{
-	uint32_t i = t->heap_index;
-	struct timer *last = h->heap[--h->count];
-
+	heap_del(&h->heap, &t->node);
 	t->cpu = NULL;
-	if (last == t)
-		return;
-	heap_put(h, i, last);
-	heap_up(h, i);
-	heap_down(h, last->heap_index);
 }
 
 /* Only for this CPU's heap, its lock held. What was armed for the past has come, or will not come any more. */
 static void hardware_arm(struct timer_heap *h)
 {
-	uint64_t first = h->count ? h->heap[0]->deadline : TIMER_NEVER;
+	uint64_t first = h->heap.count ? heap_top(&h->heap)->key : TIMER_NEVER;
 
 	if (first >= h->armed && h->armed > tsc_read())
 		return; /* an early interrupt is harmless and arms again */
@@ -90,7 +51,7 @@ void timer_cancel(struct timer *t)
 	h = &cpu->sched->timers;
 	lock_acquire(&h->lock);
 	if (t->cpu == cpu)
-		heap_remove(h, t);
+		take_out(h, t);
 	lock_release(&h->lock);
 }
 
@@ -102,15 +63,14 @@ void timer_set(struct timer *t, uint64_t deadline)
 	if (t->cpu && t->cpu != cpu)
 		timer_cancel(t);
 	lock_acquire(&h->lock);
-	t->deadline = deadline;
+	/* Keys are compared by their difference: what lies farther off than any TSC gets must not look past. */
+	t->node.key = min_u64(deadline, INT64_MAX);
 	if (t->cpu == cpu) {
-		heap_up(h, t->heap_index);
-		heap_down(h, t->heap_index);
+		heap_moved(&h->heap, &t->node);
 	} else {
-		ASSERT(h->count < TIMERS_MAX);
+		ASSERT(h->heap.count < TIMERS_MAX);
 		t->cpu = cpu;
-		heap_put(h, h->count++, t);
-		heap_up(h, t->heap_index);
+		heap_add(&h->heap, &t->node);
 	}
 	hardware_arm(h);
 	lock_release(&h->lock);
@@ -120,13 +80,12 @@ void timers_run(void)
 {
 	struct timer_heap *h = &this_cpu()->sched->timers;
 	uint64_t now = tsc_read();
+	struct timer *t;
 
 	lock_acquire(&h->lock);
 	h->armed = 0; /* it has fired: arm or stop it below */
-	for (uint32_t n = 0; n < TIMERS_MAX && h->count && h->heap[0]->deadline <= now; n++) {
-		struct timer *t = h->heap[0];
-
-		heap_remove(h, t);
+	for (uint32_t n = 0; n < TIMERS_MAX && (t = first_of(h)) && t->node.key <= now; n++) {
+		take_out(h, t);
 		lock_release(&h->lock);
 		t->fn(t);
 		lock_acquire(&h->lock);

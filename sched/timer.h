@@ -19,9 +19,9 @@
 
 struct timer_heap {
 	struct lock lock;
-	uint32_t count;
 	uint64_t armed; /* deadline the hardware is set to; TIMER_NEVER: none */
-	struct timer *heap[TIMERS_MAX];
+	struct heap heap;
+	struct heap_node *slot[TIMERS_MAX];
 };
 
 #define TIMER_NEVER UINT64_MAX

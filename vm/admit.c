@@ -24,8 +24,7 @@ int machine_module_find(const struct machine *m, const char *name)
 /* Keys that the format has and this version does not act on: to ignore them would be to break a promise. */
 static void rule_supported(struct admission *a, const struct config_vm *vm)
 {
-	static const enum config_vm_key unsupported[] = {VM_WINDOW, VM_DONATE,	 VM_RESERVE,
-							 VM_DEVICE, VM_WATCHDOG, VM_WEIGHT};
+	static const enum config_vm_key unsupported[] = {VM_DEVICE, VM_WATCHDOG};
 	const char *name;
 	uint32_t i;
 

@@ -51,6 +51,12 @@ struct machine {
  */
 int admit(const struct config *c, const struct machine *m, struct config_report *rep);
 
+/* The reservation of each vCPU of @vm on a CPU, ns: its own, or the service guest's least; 0: none. */
+struct admit_budget {
+	uint64_t budget, period;
+};
+struct admit_budget admit_budget(const struct config *c, const struct config_vm *vm, uint32_t cpu);
+
 /*
  * For time tables: vCPUs of @vm on a CPU; ns of each frame that windows take of it; the share of it that budgets take,
  * in units of 2^-30, rounded up; and bytes of all shared regions together.

@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Admission of time: windows against each other and the frame, budgets by demand bound against supply. */
 
+#include "sched/sched.h"
 #include "vm/admit_priv.h"
 
 /* Shares of time in units of 2^-30; durations are below 2^34 ns (checked), so that products fit into 64 bits. */
 #define SHARE_BITS 30
 #define SHARE_ONE  BIT(SHARE_BITS)
 #define TIME_MAX   BIT(34)
-#define PERCENT(n) ((n)*SHARE_ONE / 100)
 
 /* Instants at which demand is compared with supply; a set of budgets that needs more is refused. */
 #define INSTANTS_MAX 20000
 
-/* One CPU's windows. */
-struct table {
-	uint64_t frame, windows; /* ns: the frame, and all windows together */
-	uint32_t cpu;
-};
+/* In which a service guest that says nothing has its least time; ns. A longer frame takes its place. */
+#define SERVICE_PERIOD 10000000ULL
+
+/*
+ * What windows take of one CPU, ns: each from where others have to stop for it, which may be in the frame before, to its
+ * end.
+ */
+static struct table {
+	uint64_t frame, windows; /* the frame, and all that is taken of it */
+	uint32_t cpu, count;
+	struct {
+		uint64_t begin, length;
+	} taken[CONFIG_VMS * CONFIG_WINDOWS];
+} table;
 
 static uint32_t vcpus_on(const struct config_vm *vm, uint32_t cpu)
 {
@@ -110,44 +119,88 @@ static void rule_windows(struct admission *a, uint32_t index)
 
 /* --- budgets --- */
 
-/* Window time on the CPU in [@from, @from + @len) of its time; @from is in the first frame, @len below a frame. */
-static uint64_t windows_within(const struct admission *a, const struct table *t, uint64_t from,
-			       uint64_t len)
+/* From the end of the window before @w on the CPU, which may be @w itself, to its start. */
+static uint64_t gap_before(const struct admission *a, uint32_t cpu, const struct config_window *w)
 {
-	uint64_t sum = 0, lo, hi, end = from + len;
+	uint64_t least = a->c->frame, gap;
 
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
 		const struct config_vm *vm = &a->c->vms[i];
 
-		for (uint32_t k = 0; vcpus_on(vm, t->cpu) && k < vm->window_count; k++) {
-			/* once as it is, once a frame later: [from, end) reaches into the next frame at most */
-			for (uint64_t turn = 0; turn <= t->frame; turn += t->frame) {
-				lo = max_u64(vm->windows[k].start + turn, from);
-				hi = min_u64(vm->windows[k].start + vm->windows[k].length + turn,
-					     end);
-				sum += hi > lo ? hi - lo : 0;
-			}
+		for (uint32_t k = 0; vcpus_on(vm, cpu) && k < vm->window_count; k++) {
+			gap = w->start + a->c->frame - vm->windows[k].start - vm->windows[k].length;
+			least = min_u64(least, gap % a->c->frame);
+		}
+	}
+	return least;
+}
+
+static void table_make(const struct admission *a, struct table *t, uint32_t cpu)
+{
+	*t = (struct table){.frame = a->c->frame, .cpu = cpu};
+	for (uint32_t i = 0; i < a->c->vm_count; i++) {
+		const struct config_vm *vm = &a->c->vms[i];
+
+		for (uint32_t k = 0; vcpus_on(vm, cpu) && k < vm->window_count; k++) {
+			const struct config_window *w = &vm->windows[k];
+			uint64_t lead = min_u64(gap_before(a, cpu, w), SCHED_LEAD_NS);
+
+			t->taken[t->count].begin = (w->start + t->frame - lead) % t->frame;
+			t->taken[t->count++].length = w->length + lead;
+			t->windows += w->length + lead;
+		}
+	}
+}
+
+/* What windows take in [@from, @from + @len) of the CPU's time; @from is in the first frame, @len below a frame. */
+static uint64_t taken_within(const struct table *t, uint64_t from, uint64_t len)
+{
+	uint64_t sum = 0, lo, hi, begin;
+
+	from += t->frame;
+	for (uint32_t k = 0; k < t->count; k++) {
+		/* a frame before, which may reach into this one, now, and a frame later */
+		for (uint64_t turn = 0; turn < 3; turn++) {
+			begin = t->taken[k].begin + turn * t->frame;
+			lo = max_u64(begin, from);
+			hi = min_u64(begin + t->taken[k].length, from + len);
+			sum += hi > lo ? hi - lo : 0;
 		}
 	}
 	return sum;
 }
 
 /* The least time outside windows in any stretch of @len ns: one that begins with some window. */
-static uint64_t supply(const struct admission *a, const struct table *t, uint64_t len)
+static uint64_t supply(const struct table *t, uint64_t len)
 {
-	uint64_t whole, rest, most = 0;
+	uint64_t most = 0;
 
 	if (!t->windows)
 		return len;
-	whole = len / t->frame;
-	rest = len % t->frame;
-	for (uint32_t i = 0; i < a->c->vm_count; i++) {
-		const struct config_vm *vm = &a->c->vms[i];
+	for (uint32_t k = 0; k < t->count; k++)
+		most = max_u64(most, taken_within(t, t->taken[k].begin, len % t->frame));
+	return len / t->frame * (t->frame - t->windows) + len % t->frame - most;
+}
 
-		for (uint32_t k = 0; vcpus_on(vm, t->cpu) && k < vm->window_count; k++)
-			most = max_u64(most, windows_within(a, t, vm->windows[k].start, rest));
+static bool has_company(const struct config *c, const struct config_vm *vm, uint32_t cpu)
+{
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		if (&c->vms[i] != vm && vcpus_on(&c->vms[i], cpu))
+			return true;
 	}
-	return whole * (t->frame - t->windows) + rest - most;
+	return false;
+}
+
+struct admit_budget admit_budget(const struct config *c, const struct config_vm *vm, uint32_t cpu)
+{
+	struct admit_budget b = {vm->budget, vm->period};
+
+	if (vm->budget || vm->role != ROLE_SERVICE || !vcpus_on(vm, cpu) ||
+	    !has_company(c, vm, cpu))
+		return b;
+	b.period = max_u64(c->frame, SERVICE_PERIOD);
+	b.budget = b.period * ADMIT_SERVICE_TIME / 100 / vcpus_on(vm, cpu);
+	return b;
 }
 
 /* What all budgets on the CPU may ask for in @len ns, each period's budget being due at its end. */
@@ -156,10 +209,10 @@ static uint64_t demand(const struct admission *a, uint32_t cpu, uint64_t len)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
-		const struct config_vm *vm = &a->c->vms[i];
+		struct admit_budget b = admit_budget(a->c, &a->c->vms[i], cpu);
 
-		if (vm->budget && vm->period)
-			sum += len / vm->period * vm->budget * vcpus_on(vm, cpu);
+		if (b.budget && b.period)
+			sum += len / b.period * b.budget * vcpus_on(&a->c->vms[i], cpu);
 	}
 	return sum;
 }
@@ -170,14 +223,14 @@ static uint64_t demand_fails(const struct admission *a, const struct table *t, u
 	uint32_t instants = 0;
 
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
-		const struct config_vm *vm = &a->c->vms[i];
+		struct admit_budget b = admit_budget(a->c, &a->c->vms[i], t->cpu);
 
-		if (!vm->budget || !vcpus_on(vm, t->cpu))
+		if (!b.budget || !b.period || !vcpus_on(&a->c->vms[i], t->cpu))
 			continue;
-		for (uint64_t at = vm->period; at <= until; at += vm->period) {
+		for (uint64_t at = b.period; at <= until; at += b.period) {
 			if (++instants > INSTANTS_MAX)
 				return UINT64_MAX;
-			if (demand(a, t->cpu, at) > supply(a, t, at))
+			if (demand(a, t->cpu, at) > supply(t, at))
 				return at;
 		}
 	}
@@ -189,11 +242,11 @@ uint64_t admit_reserved(const struct config *c, uint32_t cpu)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < c->vm_count; i++) {
-		const struct config_vm *vm = &c->vms[i];
+		struct admit_budget b = admit_budget(c, &c->vms[i], cpu);
 
-		if (vm->budget && vm->period < TIME_MAX)
-			sum += ((vm->budget << SHARE_BITS) + vm->period - 1) / vm->period *
-			       vcpus_on(vm, cpu);
+		if (b.budget && b.period < TIME_MAX)
+			sum += ((b.budget << SHARE_BITS) + b.period - 1) / b.period *
+			       vcpus_on(&c->vms[i], cpu);
 	}
 	return sum;
 }
@@ -216,47 +269,37 @@ uint32_t admit_vcpus_on(const struct config_vm *vm, uint32_t cpu)
 	return vcpus_on(vm, cpu);
 }
 
-/* The last VM with a budget on the CPU: where the whole is reported. */
+/* The last VM with a budget on the CPU: where the whole is reported. (The service guest's may be the one it is given.) */
 static const struct config_vm *budget_vm(const struct admission *a, uint32_t cpu)
 {
 	const struct config_vm *last = NULL;
 
 	for (uint32_t i = 0; i < a->c->vm_count; i++) {
-		if (a->c->vms[i].budget && vcpus_on(&a->c->vms[i], cpu))
+		if (vcpus_on(&a->c->vms[i], cpu) && admit_budget(a->c, &a->c->vms[i], cpu).budget)
 			last = &a->c->vms[i];
 	}
 	return last;
 }
 
-/* The service guest is left something of every CPU that it runs on. */
-static void rule_service_time(struct admission *a, uint32_t cpu, uint64_t left)
-{
-	int service = config_service_vm(a->c);
-	const struct config_vm *vm = service < 0 ? NULL : &a->c->vms[service];
-
-	if (vm && vcpus_on(vm, cpu) && left < PERCENT(ADMIT_SERVICE_TIME))
-		admit_complain(a, vm, vm->at[VM_CPUS],
-			       "less than %u%% of CPU %u is left for the service guest",
-			       ADMIT_SERVICE_TIME, cpu);
-}
-
 /* Demand is at most its share of any time; supply falls behind its own share by one frame's supply at most. */
 static void rule_cpu_time(struct admission *a, uint32_t cpu)
 {
-	struct table t = {.frame = a->c->frame, .windows = admit_windows(a->c, cpu), .cpu = cpu};
+	struct table *t = &table;
 	uint64_t asked = admit_reserved(a->c, cpu), share = SHARE_ONE, until = 0, at;
 	const struct config_vm *vm = budget_vm(a, cpu);
+	struct config_pos where = {0, 0};
 
-	if (t.windows >= t.frame && t.windows)
+	table_make(a, t, cpu);
+	if (t->windows >= t->frame && t->windows)
 		share = 0;
-	else if (t.windows)
-		share = ((t.frame - t.windows) << SHARE_BITS) / t.frame;
-	rule_service_time(a, cpu, share > asked ? share - asked : 0);
+	else if (t->windows)
+		share = ((t->frame - t->windows) << SHARE_BITS) / t->frame;
 	if (!vm)
 		return;
-	if (asked > share || (t.windows && asked == share)) {
+	where = vm->at[vm->budget ? VM_RESERVE : VM_CPUS];
+	if (asked > share || (t->windows && asked == share)) {
 		admit_complain(
-			a, vm, vm->at[VM_RESERVE],
+			a, vm, where,
 			"the budgets on CPU %u come to %llu.%llu%%, its windows leave %llu.%llu%%",
 			cpu, (unsigned long long)(asked * 100 >> SHARE_BITS),
 			(unsigned long long)((asked * 1000 >> SHARE_BITS) % 10),
@@ -264,21 +307,21 @@ static void rule_cpu_time(struct admission *a, uint32_t cpu)
 			(unsigned long long)((share * 1000 >> SHARE_BITS) % 10));
 		return;
 	}
-	if (t.windows)
-		until = ((t.frame - t.windows) << SHARE_BITS) / (share - asked);
-	at = demand_fails(a, &t, until);
+	if (t->windows)
+		until = ((t->frame - t->windows) << SHARE_BITS) / (share - asked);
+	at = demand_fails(a, t, until);
 	if (at == UINT64_MAX)
 		admit_complain(
-			a, vm, vm->at[VM_RESERVE],
+			a, vm, where,
 			"whether the budgets on CPU %u fit cannot be told: too many periods; make them longer",
 			cpu);
 	else if (at)
 		admit_complain(
-			a, vm, vm->at[VM_RESERVE],
+			a, vm, where,
 			"the budgets on CPU %u need %llu us in %llu us, its windows leave %llu us of them",
 			cpu, (unsigned long long)(demand(a, cpu, at) / 1000),
 			(unsigned long long)(at / 1000),
-			(unsigned long long)(supply(a, &t, at) / 1000));
+			(unsigned long long)(supply(t, at) / 1000));
 }
 
 /* The sums above hold only for windows that are right each, and apart. */

@@ -20,6 +20,7 @@
 #include "vm/platform.h"
 #include "vm/power.h"
 #include "vm/restart.h"
+#include "vm/schedule.h"
 #include "vm/shm.h"
 #include "vm/vm.h"
 #include "vm/xstate.h"
@@ -325,7 +326,7 @@ INIT int build_vms(const struct build_input *in)
 				started++;
 		}
 	}
-	return started;
+	return schedule_build(in->config) ? 0 : started;
 }
 
 INIT int build_finish(const struct build_input *in)
@@ -340,6 +341,7 @@ INIT int build_finish(const struct build_input *in)
 
 void build_start(void)
 {
+	schedule_start();
 	for (uint32_t i = 0; i < vm_count; i++) {
 		if (vms[i] && !vms[i]->ended)
 			sched_wake(&vms[i]->vcpu[0]->entity);

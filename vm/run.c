@@ -166,6 +166,8 @@ void cpu_run(void)
 		}
 		v = container_of(e, struct vcpu, entity);
 		vcpu_switch(cpu, v);
+		if (unlikely(sched_opens()))
+			sched_open_slowly();
 		vcpu_run(v);
 	}
 }

@@ -11,6 +11,7 @@
 #include "vm/devices.h"
 #include "vm/power.h"
 #include "vm/restart.h"
+#include "vm/schedule.h"
 #include "vm/vm.h"
 
 #define SAY_AGAIN_MS 100
@@ -107,8 +108,10 @@ static void vm_ended(struct vm *vm, bool by_itself)
 		return;
 	ended = atomic_add_u32(&ended_count, 1) + 1;
 	vm_stats_log(vm);
-	if (ended == vm_count)
+	if (ended == vm_count) {
+		schedule_log();
 		log_info("all VMs have ended");
+	}
 	if (by_itself && vm->on_exit == VM_EXIT_POWEROFF)
 		machine_power_off();
 	if (ended == vm_count)

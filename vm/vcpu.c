@@ -35,7 +35,7 @@ void vcpu_raise(struct vcpu *v, uint64_t events)
 	if (v->cpu == this_cpu() && v->entity.queued)
 		return; /* it is this CPU that will enter it: it looks then */
 	sched_wake(&v->entity);
-	if (v->cpu != this_cpu())
+	if (v->cpu != this_cpu() && sched_is_current(&v->entity))
 		sched_kick(v->cpu, CPU_REQ_SCHED);
 }
 

@@ -287,7 +287,7 @@ static void pause_step(void)
 	for (uint32_t n = 0; n < TIMERS_STEP && fake.timers; n++) {
 		struct timer *t = fake.timer[n % fake.timers];
 
-		if (t->deadline > until)
+		if (t->node.key > until)
 			continue;
 		fake_timer_cancel(NULL, t);
 		t->fn(t);

@@ -177,7 +177,7 @@ CASES = [
     power("kbd", reset("kbd")),
     power("kbd-output", reset("kbd-output")),
     power("triple", "stopped: triple fault; vCPU 0, RIP 0x", left_out=cases_power.NO_SHUTDOWN),
-    power("tco", "exit 0", bhrun.PASS, seconds=14, left_out=NO_TCO,
+    power("tco", "exit 0", bhrun.PASS, seconds=20, left_out=NO_TCO,
            qemu_args=("-global", "ICH9-LPC.noreboot=false")),
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),

@@ -180,12 +180,8 @@ static void test_not_supported(void **state)
 		result(GUEST "window = 1ms at 0ms\ndonate = no\nreserve = 1ms every 2ms\n"
 			     "device = pci 0:1.0\nshare = a 4K rw\nwatchdog = 1s\n"
 			     "weight = 5\non-fault = restart\non-exit = restart\n"),
-		"5:10::window is not supported by this version\n"
-		"6:10::donate is not supported by this version\n"
-		"7:11::reserve is not supported by this version\n"
 		"8:10::device is not supported by this version\n"
 		"10:12::watchdog is not supported by this version\n"
-		"11:10::weight is not supported by this version\n"
 		"5:10:g:windows need an invariant, synchronised TSC, which this machine has not\n"
 		"5:10:g:windows need the length of a frame: [system] frame\n"
 		"8:10:g:devices need an IOMMU, which this machine has not\n"

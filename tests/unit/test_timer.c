@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Timers: heaps of two CPUs against a plain list; the hardware is never armed too late. */
-/* sources: sched/timer.c */
+/* sources: sched/timer.c lib/heap.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,8 +61,8 @@ static void ran(struct timer *t)
 	assert_null(t->cpu);
 	assert_int_equal(scheds[this_cpu()->index].timers.lock.serving,
 			 scheds[this_cpu()->index].timers.lock.next);
-	assert_true(t->deadline >= last_run);
-	last_run = t->deadline;
+	assert_true(t->node.key >= last_run);
+	last_run = t->node.key;
 	runs++;
 }
 
@@ -93,11 +93,11 @@ static uint64_t earliest(uint32_t index)
 		if (timers[i].cpu != &cpus[index])
 			continue;
 		n++;
-		assert_ptr_equal(h->heap[timers[i].heap_index], &timers[i]);
-		if (timers[i].deadline < first)
-			first = timers[i].deadline;
+		assert_ptr_equal(h->slot[timers[i].node.at - 1], &timers[i].node);
+		if (timers[i].node.key < first)
+			first = timers[i].node.key;
 	}
-	assert_int_equal(n, h->count);
+	assert_int_equal(n, h->heap.count);
 	return first;
 }
 
@@ -108,7 +108,7 @@ static void check(uint32_t index)
 
 	assert_true(hardware[index] <= first);
 	if (first != TIMER_NEVER)
-		assert_ptr_equal(scheds[index].timers.heap[0]->cpu, &cpus[index]);
+		assert_int_equal(scheds[index].timers.slot[0]->key, first);
 }
 
 static void test_random(void **state)
@@ -126,7 +126,7 @@ static void test_random(void **state)
 			timers_run();
 			for (uint32_t i = 0; i < TIMERS_MAX; i++)
 				assert_false(timers[i].cpu == &cpus[at] &&
-					     timers[i].deadline < FAR);
+					     timers[i].node.key < FAR);
 			break;
 		case 1:
 		case 2:
@@ -152,13 +152,13 @@ static void test_full(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < TIMERS_MAX; i++)
 		timer_set(&timers[i], TIMERS_MAX - i);
-	assert_int_equal(scheds[0].timers.count, TIMERS_MAX);
+	assert_int_equal(scheds[0].timers.heap.count, TIMERS_MAX);
 	timer_set(&timers[7], 0); /* again, where there is no room for another */
-	assert_ptr_equal(scheds[0].timers.heap[0], &timers[7]);
+	assert_ptr_equal(scheds[0].timers.slot[0], &timers[7].node);
 	assert_int_equal(hardware[0], 0);
 	timers_run();
 	assert_int_equal(runs, TIMERS_MAX);
-	assert_int_equal(scheds[0].timers.count, 0);
+	assert_int_equal(scheds[0].timers.heap.count, 0);
 	assert_int_equal(hardware[0], TIMER_NEVER);
 }
 
@@ -186,12 +186,12 @@ static void test_moves(void **state)
 	timer_set(&timers[0], FAR);
 	on_cpu(1);
 	timer_set(&timers[0], FAR + 1);
-	assert_int_equal(scheds[0].timers.count, 0);
-	assert_int_equal(scheds[1].timers.count, 1);
+	assert_int_equal(scheds[0].timers.heap.count, 0);
+	assert_int_equal(scheds[1].timers.heap.count, 1);
 	assert_int_equal(hardware[1], FAR + 1);
 	timer_cancel(&timers[0]);
 	timer_cancel(&timers[0]);
-	assert_int_equal(scheds[1].timers.count, 0);
+	assert_int_equal(scheds[1].timers.heap.count, 0);
 }
 
 int main(void)

@@ -74,7 +74,7 @@ static void carry_raises_the_sci(void **state)
 	assert_int_equal(fake.timers, 0);
 	vacpi_write(&acpi, VACPI_ENABLE, 2, 1);
 	assert_int_equal(fake.timers, 1);
-	assert_int_equal(fake.timer[0]->deadline, 12345 + half);
+	assert_int_equal(fake.timer[0]->node.key, 12345 + half);
 	fake_run(12345 + half);
 	assert_true(sci);
 	assert_int_equal(fake.timers, 0); /* it is up: nothing to wait for */

@@ -170,12 +170,12 @@ static void test_far_behind(void **state)
 	t->fn(t);
 	assert_true(came());
 	assert_false(came());
-	assert_int_equal(t->deadline, START + 300000ULL * 1000001);
+	assert_int_equal(t->node.key, START + 300000ULL * 1000001);
 	/* A year. */
 	fake.now += 86400ULL * 365 * 3000000000;
 	t->fn(t);
 	assert_true(came());
-	assert_true(t->deadline > fake.now && t->deadline <= fake.now + 300000);
+	assert_true(t->node.key > fake.now && t->node.key <= fake.now + 300000);
 	assert_true(rd(REG_CURRENT) <= 100000);
 }
 
@@ -222,7 +222,7 @@ static void test_largest(void **state)
 	fake.now += 1ULL << 62;
 	v.timer.fn(&v.timer);
 	assert_true(came());
-	assert_true(v.timer.deadline > fake.now);
+	assert_true(v.timer.node.key > fake.now);
 }
 
 /* What expires while masked is lost; what has not, comes after unmasking. */
@@ -320,7 +320,7 @@ static void test_deadline_offset(void **state)
 	wr(REG_LVT_FIRST, VECTOR | DEADLINE);
 	vlapic_set_tsc_offset(&v, -START);
 	vlapic_set_deadline(&v, 1000);
-	assert_int_equal(fake.timer[0]->deadline, START + 1000);
+	assert_int_equal(fake.timer[0]->node.key, START + 1000);
 	fake_run(START + 1000);
 	assert_true(came());
 	vlapic_set_deadline(&v, UINT64_MAX); /* never, not at once */
@@ -329,7 +329,7 @@ static void test_deadline_offset(void **state)
 	assert_int_equal(vlapic_deadline(&v), UINT64_MAX);
 	vlapic_set_deadline(&v, 200000);
 	vlapic_set_tsc_offset(&v, 1000);
-	assert_int_equal(fake.timer[0]->deadline, 199000);
+	assert_int_equal(fake.timer[0]->node.key, 199000);
 	vlapic_set_deadline(&v, 10); /* before the host's TSC began */
 	fake_run(fake.now);
 	assert_true(came());

@@ -481,8 +481,8 @@ static void test_far_behind(void **state)
 	p.timer.fn(&p.timer);
 	assert_int_equal(fake.pit_rises, 1);
 	assert_int_equal(fake.locked, 0);
-	assert_true(p.timer.deadline > fake.now && p.timer.deadline <= fake.now + 1001 * 1000);
-	assert_int_equal((p.timer.deadline - base - 1000) % 1000000, 0);
+	assert_true(p.timer.node.key > fake.now && p.timer.node.key <= fake.now + 1001 * 1000);
+	assert_int_equal((p.timer.node.key - base - 1000) % 1000000, 0);
 }
 
 static void test_storm(void **state)

@@ -64,7 +64,7 @@ static void fake_timer_cancel(void *vm, struct timer *t)
 static void fake_timer_set(void *vm, struct timer *t, uint64_t deadline)
 {
 	fake_timer_cancel(vm, t);
-	t->deadline = deadline;
+	t->node.key = deadline;
 	if (fake.timers < FAKE_TIMERS)
 		fake.timer[fake.timers++] = t;
 }
@@ -211,12 +211,12 @@ static inline void fake_run(uint64_t until)
 		struct timer *first = NULL;
 
 		for (uint32_t i = 0; i < fake.timers; i++)
-			if (!first || fake.timer[i]->deadline < first->deadline)
+			if (!first || fake.timer[i]->node.key < first->node.key)
 				first = fake.timer[i];
-		if (!first || first->deadline > until)
+		if (!first || first->node.key > until)
 			break;
-		if (first->deadline > fake.now)
-			fake.now = first->deadline;
+		if (first->node.key > fake.now)
+			fake.now = first->node.key;
 		fake_timer_cancel(NULL, first);
 		fake.fired++;
 		first->fn(first);

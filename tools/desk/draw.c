@@ -85,15 +85,16 @@ static void draw_frame(const struct config *c, uint32_t cpu)
 static void draw_vm(const struct config *c, uint32_t cpu, uint32_t index)
 {
 	const struct config_vm *vm = &c->vms[index];
+	struct admit_budget b = admit_budget(c, vm, cpu);
 
 	printf("  %c %s: %u vCPU(s)", letters[index], vm->name, admit_vcpus_on(vm, cpu));
 	for (uint32_t k = 0; k < vm->window_count; k++)
 		printf(", window %llu-%llu us", (unsigned long long)(vm->windows[k].start / 1000),
 		       (unsigned long long)((vm->windows[k].start + vm->windows[k].length) / 1000));
-	if (vm->budget)
-		printf(", %llu us every %llu us", (unsigned long long)(vm->budget / 1000),
-		       (unsigned long long)(vm->period / 1000));
-	if (!vm->window_count || vm->budget)
+	if (b.budget)
+		printf(", %llu us every %llu us", (unsigned long long)(b.budget / 1000),
+		       (unsigned long long)(b.period / 1000));
+	if (!vm->window_count || config_vm_has(vm, VM_WEIGHT))
 		printf(", weight %u", vm->weight);
 	printf("\n");
 }
