@@ -46,6 +46,9 @@ struct machine;
 /* Say what the machine is, for bulkhead-check; with debug=on only. */
 void describe_machine(const struct machine *m);
 
+/* Fill in @m's PCI functions, if anybody asks: a VM that wants one, or debug=on. Before describe_machine. */
+void describe_functions(struct machine *m);
+
 /* --- boot/smp.c --- */
 /* Start every other CPU of the MADT; those that do not start are named and left out. */
 void smp_start(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The machine in the log, in the form that bulkhead-check reads (docs/configuration.md, "At a desk"). */
+/* The machine's PCI functions for admission; all of it in the log, as bulkhead-check reads it (docs/configuration.md). */
 
 #include "arch/log.h"
 #include "arch/options.h"
@@ -9,11 +9,33 @@
 
 static const char *const memory_words[] = {"", "ram", "reserved", "acpi", "nvs", "bad"};
 
-static INIT void functions_describe(void)
-{
-	static struct pci_list list INITBSS;
+static struct pci_list list INITBSS;
+static struct machine_function functions[PCI_FUNCTIONS_MAX] INITBSS;
 
+static INIT bool devices_wanted(void)
+{
+	bool wanted = false;
+
+	for (uint32_t i = 0; i < boot_config.vm_count; i++)
+		wanted |= boot_config.vms[i].device_count != 0;
+	return wanted;
+}
+
+INIT void describe_functions(struct machine *m)
+{
+	if (!devices_wanted() && !option_on("debug"))
+		return;
 	pci_scan(&list); /* what does not fit is left out; the log says so where it matters */
+	for (uint32_t i = 0; i < list.count; i++)
+		functions[i] = (struct machine_function){.bdf = list.functions[i].bdf,
+							 .bridge = list.functions[i].header !=
+								   PCI_HEADER_NORMAL};
+	m->functions = functions;
+	m->function_count = list.count;
+}
+
+static INIT void functions_log(void)
+{
 	for (uint32_t i = 0; i < list.count; i++) {
 		const struct pci_function *f = &list.functions[i];
 
@@ -33,10 +55,14 @@ INIT void describe_machine(const struct machine *m)
 		if (m->features & BIT(bit))
 			log_debug("machine: has %s", config_require_name(BIT(bit)));
 	}
+	if (acpi_table_find(&boot_acpi, "DMAR"))
+		log_debug("machine: iommu vt-d");
+	if (acpi_table_find(&boot_acpi, "IVRS"))
+		log_debug("machine: iommu amd-vi");
 	for (uint32_t i = 0; i < m->range_count; i++)
 		log_debug("machine: memory %#lx %#lx %s", m->ranges[i].base.v, m->ranges[i].size,
 			  memory_words[m->ranges[i].type]);
 	for (uint32_t i = 0; i < m->module_count; i++)
 		log_debug("machine: module %s %lu", m->modules[i].name, m->modules[i].size);
-	functions_describe();
+	functions_log();
 }

@@ -204,7 +204,8 @@ static INIT int module_digest(void *arg, uint32_t index, uint8_t out[SHA256_SIZE
 static INIT void admit_all(void)
 {
 	static struct machine_module modules[BOOT_MODULES] INITBSS;
-	struct config_report report = {.error = config_print};
+	struct config_report report = {.error = config_print,
+				       .max = UINT32_MAX}; /* bounded by the record */
 	struct machine m = {
 		.cpus = cpu_count,
 		.features = build_features(),
@@ -219,6 +220,7 @@ static INIT void admit_all(void)
 		modules[i].name = boot_info.modules[i].name;
 		modules[i].size = boot_info.modules[i].size;
 	}
+	describe_functions(&m);
 	describe_machine(&m);
 	if (admit(&boot_config, &m, &report))
 		boot_refuse(

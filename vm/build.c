@@ -342,6 +342,8 @@ INIT int build_finish(const struct build_input *in)
 void build_start(void)
 {
 	schedule_start();
+	/* The loaders' pages leave the windows at the first entry, whoever was loaded last. */
+	this_cpu()->window_vm = NULL;
 	for (uint32_t i = 0; i < vm_count; i++) {
 		if (vms[i] && !vms[i]->ended)
 			sched_wake(&vms[i]->vcpu[0]->entity);

@@ -277,7 +277,16 @@ bool exit_handle(struct vcpu_arch *a)
 	struct vcpu *v = vcpu_of(a);
 
 	v->stats.exits[a->exit.kind]++;
-	if (likely(a->exit.len) || !(BIT(a->exit.kind) & KINDS_WITH_LENGTH) || exit_insn_len(v))
+	if (likely(a->exit.len)) {
 		handlers[a->exit.kind](v);
+	} else if (BIT(a->exit.kind) & KINDS_WITH_LENGTH) {
+		if (exit_insn_len(v))
+			handlers[a->exit.kind](v);
+	} else {
+		handlers[a->exit.kind](v);
+		/* What an interrupt has asked for is not put off until the entry would find it. */
+		if (unlikely(atomic_load_relaxed_u64(&this_cpu()->requests)))
+			return false;
+	}
 	return likely(!(v->events | v->lapic.irr_sum)) || vcpu_events(v);
 }

@@ -117,6 +117,7 @@ void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t fram
 	v->priv = (uint8_t *)va + PAGE_SIZE;
 	v->apic = vmx_ctl.apicv ? (uint32_t *)((uint8_t *)va + 2 * PAGE_SIZE) : NULL;
 	own_of(v)->proc = vmx_ctl.proc;
+	own_of(v)->host = NULL;
 	*(uint32_t *)v->ctl = vmx_ctl.revision;
 	vmclear(v);
 	borrowed = vmx_borrow(v);
@@ -125,8 +126,8 @@ void vmx_vcpu_init(struct vcpu_arch *v, struct vm_arch *vm, void *va, hpa_t fram
 	vmx_release(v, borrowed);
 }
 
-/* 27.2.2 to 27.2.4: where exits return to; of this CPU. Fields that are not written stay zero. */
-static void host_write(const struct cpu *cpu)
+/* 27.2.2 to 27.2.4: where exits return to; a CPU's for good. Fields that are not written stay zero. */
+static __attribute__((noinline)) void host_write(const struct cpu *cpu)
 {
 	struct {
 		uint16_t limit;
@@ -193,7 +194,10 @@ void vmx_vcpu_load(struct vcpu_arch *v)
 
 	vmptrld(v->ctl_pa);
 	cpu->loaded = v;
-	host_write(cpu);
+	if (unlikely(own->host != cpu)) {
+		host_write(cpu);
+		own->host = cpu;
+	}
 	vpid_assign(v, cpu);
 	if (vmx_quirk_if0)
 		vmcs_write(VMCS_TIMER, (tsc_khz / SLICES_PER_MS) >> vmx_ctl.timer_shift);

@@ -41,6 +41,7 @@ struct vmx_own {
 	uint64_t eoi_exit[4];	   /* as in the VMCS */
 	uint64_t cr2, dr6;	   /* while not loaded */
 	uint64_t live[LIVE_COUNT]; /* while not loaded */
+	const struct cpu *host;	   /* whose host state the VMCS has; NULL: nobody's */
 	uint32_t insn_error;	   /* of the last refused VMLAUNCH or VMRESUME (31.4) */
 };
 

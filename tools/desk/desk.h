@@ -18,6 +18,7 @@ struct desk {
 	char names[DESK_MODULES][CONFIG_MODULE_NAME];
 	char *files[DESK_MODULES]; /* NULL: only its size is known */
 	struct machine_function functions[DESK_FUNCTIONS];
+	char iommu[16]; /* "": none */
 };
 
 /* A whole file; exits with 2 where it cannot be read. */
@@ -40,6 +41,9 @@ void machine_module(struct desk *d, const char *text);
 
 /* The machine's memory, who gets how much of it. */
 void draw_memory(const struct config *c, const struct machine *m);
+
+/* What else there is: IOMMU, PCI functions. */
+void draw_devices(const struct config *c, const struct desk *d);
 
 /* Each CPU's frame, one line with a character per part of it, then who it is. */
 void draw_cpus(const struct config *c, const struct machine *m);

@@ -56,6 +56,39 @@ void draw_memory(const struct config *c, const struct machine *m)
 		amount("unused", left);
 }
 
+/* The VM that asks for @f, or NULL. */
+static const char *taker_of(const struct config *c, const struct machine_function *f)
+{
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		for (uint32_t k = 0; k < c->vms[i].device_count; k++) {
+			const struct config_device *d = &c->vms[i].devices[k];
+
+			if (d->segment == f->segment &&
+			    f->bdf == ((uint32_t)d->bus << 8 | (uint32_t)d->dev << 3 | d->fn))
+				return c->vms[i].name;
+		}
+	}
+	return NULL;
+}
+
+void draw_devices(const struct config *c, const struct desk *d)
+{
+	int service = config_service_vm(c);
+
+	if (!d->machine.functions)
+		return;
+	printf("\ndevices, IOMMU: %s\n", *d->iommu ? d->iommu : "none");
+	for (uint32_t i = 0; i < d->machine.function_count; i++) {
+		const struct machine_function *f = &d->machine.functions[i];
+		const char *taker = taker_of(c, f);
+
+		if (!taker)
+			taker = service < 0 ? "nobody" : c->vms[service].name;
+		printf("  %x:%02x:%02x.%x  %s%s\n", f->segment, f->bdf >> 8, f->bdf >> 3 & 31,
+		       f->bdf & 7, taker, f->bridge ? " (a bridge)" : "");
+	}
+}
+
 /* Whose the CPU is at @at ns of the frame: a VM's index, or -1. */
 static int owner_at(const struct config *c, uint32_t cpu, uint64_t at)
 {

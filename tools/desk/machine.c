@@ -98,6 +98,8 @@ static bool line_read(struct desk *d, const char *line)
 		feature_add(d, word);
 		return true;
 	}
+	if (sscanf(line, "iommu %15s", d->iommu) == 1)
+		return true;
 	if (!strncmp(line, "memory ", 7))
 		return memory_add(d, line + 7);
 	if (!strncmp(line, "module ", 7))
@@ -132,6 +134,9 @@ void machine_read(struct desk *d, const char *path)
 	if (mem_map_clean(d->ranges, &d->machine.range_count, MEM_MAP_MAX))
 		usage_error("%s: the memory map cannot be read", path);
 	d->machine.ranges = d->ranges;
+	/* This version drives none: it counts only where that is passed over. */
+	if (*d->iommu && d->machine.final)
+		d->machine.features |= REQUIRE_IOMMU;
 	free(text);
 }
 

@@ -123,6 +123,7 @@ int main(int argc, char **argv)
 			machine_assume(&desk, &config);
 		admit(&config, &desk.machine, &rep);
 		draw_memory(&config, &desk.machine);
+		draw_devices(&config, &desk);
 		draw_cpus(&config, &desk.machine);
 	}
 	free(text);
