@@ -7,6 +7,8 @@
 #include "drivers/pci.h"
 #include "vm/admit.h"
 
+extern uint8_t image_start[], image_data_end[];
+
 static const char *const memory_words[] = {"", "ram", "reserved", "acpi", "nvs", "bad"};
 
 static struct pci_list list INITBSS;
@@ -59,6 +61,8 @@ INIT void describe_machine(const struct machine *m)
 		log_debug("machine: iommu vt-d");
 	if (acpi_table_find(&boot_acpi, "IVRS"))
 		log_debug("machine: iommu amd-vi");
+	log_debug("machine: image %lu %lu", ALIGN_UP(boot_image_size(), PAGE_SIZE),
+		  (uint64_t)(image_data_end - image_start));
 	for (uint32_t i = 0; i < m->range_count; i++)
 		log_debug("machine: memory %#lx %#lx %s", m->ranges[i].base.v, m->ranges[i].size,
 			  memory_words[m->ranges[i].type]);

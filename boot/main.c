@@ -211,6 +211,7 @@ static INIT void admit_all(void)
 		.features = build_features(),
 		.ranges = boot_info.map,
 		.range_count = boot_info.map_count,
+		.occupied = ALIGN_UP(boot_image_size(), PAGE_SIZE) + boot_store.size,
 		.modules = modules,
 		.module_count = boot_info.module_count,
 		.digest = module_digest,
@@ -265,21 +266,6 @@ static NORETURN __attribute__((noinline)) void boot_go(void)
 	cpu_run();
 }
 
-/* Is boot module @name needed when some VM is restarted, or read by some VM's firmware? */
-static INIT bool module_is_kept(const char *name)
-{
-	for (uint32_t i = 0; i < boot_config.vm_count; i++) {
-		const struct config_vm *c = &boot_config.vms[i];
-		bool uses = !strcmp(c->kernel.name, name) || !strcmp(c->initrd.name, name);
-
-		for (uint32_t k = 0; k < c->module_count; k++)
-			uses |= !strcmp(c->modules[k].name, name);
-		if (uses && (config_vm_restarts(c) || config_vm_has(c, VM_FIRMWARE)))
-			return true;
-	}
-	return false;
-}
-
 /* What stays the hypervisor's, and what is given away when the loaders are done. */
 static struct range_list {
 	struct mem_range range[BOOT_MODULES + 2];
@@ -308,7 +294,7 @@ static INIT void memory_share(void)
 		const struct boot_module *m = &boot_info.modules[i];
 		uint64_t size = ALIGN_UP(m->size, PAGE_SIZE);
 
-		if (module_is_kept(m->name))
+		if (admit_module_kept(&boot_config, m->name))
 			range_add(&kept, m->start.v, size, MEM_RESERVED);
 		else
 			range_add(&temporary, m->start.v, size, MEM_RAM);

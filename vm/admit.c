@@ -191,6 +191,20 @@ static void rule_firmware(struct admission *a, const struct config_vm *vm)
 			 "firmware is a multiple of 4K, and at most 16M");
 }
 
+bool admit_module_kept(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		const struct config_vm *vm = &c->vms[i];
+		bool uses = !strcmp(vm->kernel.name, name) || !strcmp(vm->initrd.name, name);
+
+		for (uint32_t k = 0; k < vm->module_count; k++)
+			uses |= !strcmp(vm->modules[k].name, name);
+		if (uses && (config_vm_restarts(vm) || config_vm_has(vm, VM_FIRMWARE)))
+			return true;
+	}
+	return false;
+}
+
 static uint64_t machine_ram(const struct machine *m)
 {
 	uint64_t ram = 0;
@@ -221,6 +235,7 @@ static void rule_memory(struct admission *a)
 		return;
 	}
 	left -= a->c->reserve;
+	left -= min_u64(left, a->m->occupied);
 	if (admit_shared(a->c) > left)
 		config_error(
 			a->rep, (struct config_pos){0, 0}, NULL, 0,

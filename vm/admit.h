@@ -29,11 +29,12 @@ struct machine_function {
 
 /* The machine, or what somebody at a desk says of one. */
 struct machine {
-	uint32_t cpus;	   /* that run; the configuration's indexes are below it */
-	uint64_t features; /* REQUIRE_* bits that it has */
-	const struct mem_range *
-		ranges; /* clean memory map; RAM that the hypervisor's image and modules occupy is not RAM */
+	uint32_t cpus;			/* that run; the configuration's indexes are below it */
+	uint64_t features;		/* REQUIRE_* bits that it has */
+	const struct mem_range *ranges; /* clean memory map, as the firmware has it */
 	uint32_t range_count;
+	uint64_t
+		occupied; /* bytes of RAM that no VM is built in: the hypervisor's image, the boot modules */
 	const struct machine_module *modules; /* NULL: not known, not checked */
 	uint32_t module_count;
 	const struct machine_function *functions; /* of PCI; NULL: not known, not checked */
@@ -65,6 +66,9 @@ uint32_t admit_vcpus_on(const struct config_vm *vm, uint32_t cpu);
 uint64_t admit_windows(const struct config *c, uint32_t cpu);
 uint64_t admit_reserved(const struct config *c, uint32_t cpu);
 uint64_t admit_shared(const struct config *c);
+
+/* Does boot module @name stay in memory, for a VM's next life or because it is firmware? */
+bool admit_module_kept(const struct config *c, const char *name);
 
 /* Index of the module of that name, or -1. */
 int machine_module_find(const struct machine *m, const char *name);

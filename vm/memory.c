@@ -335,8 +335,12 @@ static INIT void tell_service(const struct vm *vm, const struct build_input *in)
 	}
 	for (uint32_t i = 0; shm_region(i, &base, &size); i++)
 		mem_map_take(told_build, &n, MEM_MAP_MAX, base, size, MEM_RESERVED);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if (told_build[i].type == MEM_RAM)
+			log_debug("vm %s: RAM %#lx-%#lx", vm->name, told_build[i].base.v,
+				  told_build[i].base.v + told_build[i].size);
 		tell_split(in, told_build[i].base.v, told_build[i].size, told_build[i].type);
+	}
 }
 
 static int target_write(void *arg, gpa_t gpa, const void *buf, uint32_t len)

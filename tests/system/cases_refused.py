@@ -66,8 +66,9 @@ def same_at_a_desk(run):
 
 
 def refused(name, config, *said, **rest):
-    """A row: on every bed, refused with every one of @said (regular expressions)."""
+    """A row: on every bed, refused with every one of @said (regular expressions). On Bochs make test has a few of them."""
     rest.setdefault("machines", BEDS)
+    rest.setdefault("slow", () if name in ("everything", "nul", "two-services") else rest["machines"][1:])
     return Case("refused-" + name, config, rest.pop("modules", HELLO), code=bhrun.REFUSED, forbid=(r"vm \S+: \w+, \d vCPU",),
                 expect=tuple(r"bulkhead: .* refused: config:.*" + s for s in said) + (rest.pop("end", r"refused: nothing is started"),),
                 timeout=60, cpus=CPUS, memory=MEMORY, **rest)

@@ -18,7 +18,8 @@ struct desk {
 	char names[DESK_MODULES][CONFIG_MODULE_NAME];
 	char *files[DESK_MODULES]; /* NULL: only its size is known */
 	struct machine_function functions[DESK_FUNCTIONS];
-	char iommu[16]; /* "": none */
+	char iommu[16];			      /* "": none */
+	unsigned long long image, image_kept; /* bytes of the hypervisor's; 0: not known */
 };
 
 /* A whole file; exits with 2 where it cannot be read. */
@@ -33,6 +34,9 @@ void usage_error(const char *fmt, ...) PRINTF(1, 2) NORETURN;
  */
 void machine_read(struct desk *d, const char *path);
 
+/* What the hypervisor's image and the modules take of its memory. When all files are read. */
+void machine_occupy(struct desk *d);
+
 /* A machine that has what the configuration asks for: CPUs, features, memory enough; modules are not checked. */
 void machine_assume(struct desk *d, const struct config *c);
 
@@ -40,7 +44,7 @@ void machine_assume(struct desk *d, const struct config *c);
 void machine_module(struct desk *d, const char *text);
 
 /* The machine's memory, who gets how much of it. */
-void draw_memory(const struct config *c, const struct machine *m);
+void draw_memory(const struct config *c, const struct desk *d);
 
 /* What else there is: IOMMU, PCI functions. */
 void draw_devices(const struct config *c, const struct desk *d);

@@ -25,9 +25,32 @@ static void amount(const char *what, unsigned long long bytes)
 	printf("  %-32s %14llu KiB\n", what, bytes / KIB);
 }
 
-void draw_memory(const struct config *c, const struct machine *m)
+/* A VM's memory, or bytes of something else: said, and taken from @left. */
+static void take(unsigned long long *left, const char *what, uint64_t bytes)
 {
-	unsigned long long left = ram_of(m), n;
+	if (!bytes)
+		return;
+	amount(what, bytes);
+	*left -= min_u64(*left, bytes);
+}
+
+/* Modules that stay in memory beside the VMs' own copies. */
+static uint64_t modules_kept(const struct config *c, const struct desk *d)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; d->image && i < d->machine.module_count; i++)
+		sum += admit_module_kept(c, d->modules[i].name)
+			       ? ALIGN_UP(d->modules[i].size, PAGE_SIZE)
+			       : 0;
+	return sum;
+}
+
+void draw_memory(const struct config *c, const struct desk *d)
+{
+	const struct machine *m = &d->machine;
+	unsigned long long left = ram_of(m);
+	int service = config_service_vm(c);
 
 	printf("\nmemory map\n");
 	for (uint32_t i = 0; i < m->range_count; i++)
@@ -36,24 +59,13 @@ void draw_memory(const struct config *c, const struct machine *m)
 		       memory_words[m->ranges[i].type <= MEM_BAD ? m->ranges[i].type : 0]);
 	printf("\nmemory\n");
 	amount("RAM", left);
-	amount("the hypervisor's reserve", c->reserve);
-	left -= min_u64(left, c->reserve);
-	n = admit_shared(c);
-	if (n)
-		amount("shared regions", n);
-	left -= min_u64(left, n);
-	for (uint32_t i = 0; i < c->vm_count; i++) {
-		if (c->vms[i].memory_rest)
-			continue;
-		amount(c->vms[i].name, c->vms[i].memory);
-		left -= min_u64(left, c->vms[i].memory);
-	}
-	for (uint32_t i = 0; i < c->vm_count; i++) {
-		if (c->vms[i].memory_rest)
-			amount(c->vms[i].name, left);
-	}
-	if (config_service_vm(c) < 0)
-		amount("unused", left);
+	take(&left, "the hypervisor's image", d->image_kept);
+	take(&left, "the hypervisor's reserve", c->reserve);
+	take(&left, "modules that stay", modules_kept(c, d));
+	take(&left, "shared regions", admit_shared(c));
+	for (uint32_t i = 0; i < c->vm_count; i++)
+		take(&left, c->vms[i].name, c->vms[i].memory_rest ? 0 : c->vms[i].memory);
+	amount(service < 0 ? "unused" : c->vms[service].name, left);
 }
 
 /* The VM that asks for @f, or NULL. */

@@ -98,6 +98,8 @@ static bool line_read(struct desk *d, const char *line)
 		feature_add(d, word);
 		return true;
 	}
+	if (sscanf(line, "image %llu %llu", &d->image, &d->image_kept) == 2)
+		return d->image < MEM_PHYS_LIMIT && d->image_kept <= d->image;
 	if (sscanf(line, "iommu %15s", d->iommu) == 1)
 		return true;
 	if (!strncmp(line, "memory ", 7))
@@ -138,6 +140,13 @@ void machine_read(struct desk *d, const char *path)
 	if (*d->iommu && d->machine.final)
 		d->machine.features |= REQUIRE_IOMMU;
 	free(text);
+}
+
+void machine_occupy(struct desk *d)
+{
+	d->machine.occupied = d->image;
+	for (uint32_t i = 0; d->image && i < d->machine.module_count; i++)
+		d->machine.occupied += ALIGN_UP(d->modules[i].size, PAGE_SIZE);
 }
 
 static uint32_t cpus_wanted(const struct config *c)

@@ -121,8 +121,9 @@ int main(int argc, char **argv)
 	if (!config_parse(text, (uint32_t)size, &config, &rep)) {
 		if (!machine)
 			machine_assume(&desk, &config);
+		machine_occupy(&desk);
 		admit(&config, &desk.machine, &rep);
-		draw_memory(&config, &desk.machine);
+		draw_memory(&config, &desk);
 		draw_devices(&config, &desk);
 		draw_cpus(&config, &desk.machine);
 	}
