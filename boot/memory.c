@@ -64,7 +64,10 @@ static INIT void rsdp_place(void)
 	boot_rsdp = HPA(at);
 }
 
-/* Modules go, in order and page by page aligned, to a place that none of them occupies now. */
+/*
+ * Modules go, in order and page by page aligned, to a place that none of them occupies now. Nothing of them stays where
+ * they were: that memory will be some guest's, and what one VM is started from is no other's to read.
+ */
 static INIT void modules_move(void)
 {
 	uint64_t total = 0, at;
@@ -84,6 +87,7 @@ static INIT void modules_move(void)
 		struct boot_module *m = &boot_info.modules[i];
 
 		memcpy((void *)at, (const void *)m->start.v, m->size);
+		memset((void *)m->start.v, 0, m->size);
 		m->start = HPA(at);
 		at += ALIGN_UP(m->size, PAGE_SIZE);
 	}

@@ -81,6 +81,13 @@ def cpus(count, **rest):
                 expect=(r"^cpus: %d of %d run, %d wanted, 0 wrong" % (count, count, count),), **rest)
 
 
+def packaged(name, count, machine, on, **rest):
+    """A row: an isolated VM's vCPUs, as many as said on as many CPUs; CPUID and MADT say the same of them."""
+    return bare("cpus-isolated-" + name, vm("cpus", "count=%d package" % count, cpus=on), cpus=machine, slow=BEDS[1:],
+                expect=(r"^cpus: the package has %d of them" % count, r"^cpus: %d of %d run, %d wanted, 0 wrong" % (count, count, count),
+                        r"vm cpus: exit 0"), timeout=120, **rest)
+
+
 SWITCHES = 10000
 
 
@@ -109,6 +116,13 @@ CASES = [
     cpus(4),
     cpus(16, machines=("qemu-svm",), left_out=ONLY_QEMU),
     cpus(64, machines=("qemu-svm",), left_out=ONLY_QEMU),
+    packaged("1", 1, 1, "0"),
+    packaged("5-on-2", 5, 2, "0,1,0,1,1"),
+    packaged("64", 64, 64, "0-63", machines=("qemu-svm",), left_out=ONLY_QEMU),
+    packaged("64-on-4", 64, 4, "0-3," * 15 + "0-3", machines=("qemu-svm",), left_out=ONLY_QEMU),
+    bare("cpus-shared", vm("cpus", "count=3 package", "one", "0-2"), vm("cpus", "count=4 package", "two", "1,0,2,2"),
+         vm("cpus", "count=2 package", "three", "2,1"), cpus=3, slow=BEDS[1:],
+         expect=tuple(r"cpus: %d of %d run, %d wanted, 0 wrong" % (n, n, n) for n in (2, 3, 4))),
     bare("cpus-66", service("cpus", "count=64"), cpus=66, machines=("qemu-svm",), left_out=ONLY_QEMU, quick=False,
          expect=(r"^cpus: 64 of 64 run, 64 wanted, 0 wrong",
                  r"66 of 66 CPUs run", r"warning: vm service: a VM has at most 64 vCPUs; it does not get CPU 64 and")),

@@ -59,15 +59,15 @@ def row(name, sections, expect, **rest):
                 **rest)
 
 
-def alone(name, cpus, kernel="vmlinux", **rest):
+def alone(name, cpus, kernel="vmlinux", words="", each="256M", **rest):
     """A row: one isolated Linux with @cpus vCPUs, and nothing else on the machine."""
     tests = "boot,isolated,warnings"
     rest.setdefault("timeout", 180)
     rest.setdefault("memory", 768)
     # Real-time locks do not spin, so that kernel has no paravirtual spinlocks.
     used = PV_USED[kernel == "rt":] if cpus > 1 else ()
-    return row("isolated-linux-" + name, guest("penguin", tests, "bhcpus=%d bhafter=1700000000 bhname=penguin" % cpus,
-                                               "0-%d" % (cpus - 1) if cpus > 1 else "0", kernel=kernel),
+    return row("isolated-linux-" + name, guest("penguin", tests, "bhcpus=%d bhafter=1700000000 bhname=penguin %s" % (cpus, words),
+                                               "0-%d" % (cpus - 1) if cpus > 1 else "0", each, kernel=kernel),
                passed("penguin", tests, raw=True) + used, cpus=cpus, **rest)
 
 
@@ -126,6 +126,7 @@ CASES = [
     # Two Linux guests on the same two CPUs: each sees that the other has some of its time.
     row("isolated-linux-steal", guest("one", "checksum,steal", SHARED, "0-1") + "\n" + guest("two", "checksum,steal", SHARED, "0-1"),
         passed("one", "checksum,steal") + passed("two", "checksum,steal"), cpus=2, memory=1024, timeout=400, quick=False),
+    alone("6g", 1, quick=False, words="bhram=5800", each="6G", memory=7168, timeout=400),
     together("beside", {"penguin": "1"}, 1, cpus=2, memory=1024, timeout=240),
     together("three", {"one": "1-2", "two": "3", "three": "3"}, 5, each="512M", cpus=4, memory=4096, timeout=600,
              quick=False),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every kind of image that a VM can be started from, made of one bare guest; and images that must be refused."""
 
+import hashlib
 import os
+import re
 import struct
 import subprocess
 
@@ -153,7 +155,47 @@ BAD_EXPECT = (
     r"vm good: exit 0",
 )
 
+# --------------------------------------------------------------------- every kind of image, again and again
+
+
+def pinned(work):
+    """The images' sums, for the configuration."""
+    prepare(work)
+    sums = {}
+    for name in IMAGES:
+        with open(os.path.join(work, name), "rb") as f:
+            sums["sha_" + name] = hashlib.sha256(f.read()).hexdigest()
+    return sums
+
+
+PINNED = re.sub(r"^kernel = (\S+)$", r"kernel = \1 sha256:{sha_\1}\non-exit = restart", GOOD, flags=re.M)
+PINNED = PINNED.replace("modules = env, data", "modules = env sha256:{sha_env}, data sha256:{sha_data}")
+VMS = re.findall(r"^\[vm (\S+)\]", PINNED, re.M)
+AGAIN = 2
+
+
+def again(run):
+    """Each VM has lived several times, with as many frames each time, and said the same each time."""
+    for name in VMS:
+        said = re.findall(r"vm %s: restart \d+, (\d+) frames" % name, run.console)
+        if len(said) < AGAIN or len(set(said)) != 1:
+            raise Failure("vm %s: restarts with frames %s" % (name, " ".join(said)))
+    for line in GOOD_EXPECT:
+        if "exit 0" not in line and len(re.findall(line, run.console)) <= AGAIN:
+            raise Failure("not said often enough: " + line)
+
+
+def reborn(name, role, memory, **rest):
+    """A row: all of them end and live again until a witness, isolated or with the machine's devices, has had its time."""
+    end = "[vm witness]\nrole = %s\ncpus = 0\nmemory = %s\nkernel = witness\ncmdline = seconds={seconds}\ndebug-exit = 0xf4\non-exit = poweroff\n"
+    return Case(name, PINNED + "\n" + end % (role, memory), dict(FILES, witness="build/guests/witness.elf"), machines=BEDS,
+                words={m: {"seconds": 12 if m == "qemu-svm" else 30} for m in BEDS}, prepare=pinned, check=again,
+                expect=(r"witness: [1-9]\d* rounds, 0 wrong sums, 0 strange events",), timeout=120, slow=BEDS[1:], **rest)
+
+
 CASES = [
+    reborn("load-reborn", "isolated", "16M"),
+    reborn("load-reborn-beside", "service", "rest", quick=False),
     Case("load", GOOD, FILES, machines=BEDS, prepare=prepare, expect=tuple(GOOD_EXPECT), timeout=120),
     Case("load-bad", BAD, FILES, machines=BEDS, prepare=prepare, expect=BAD_EXPECT, timeout=120),
 ]

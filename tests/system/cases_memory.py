@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What memory the guests reach: tried by a guest page by page (guests/bare/reach.c), and read out of nested tables."""
 
+import dataclasses
+import os
 import re
+import struct
 
 import pagetables
 from cases_bare import BEDS, bare, service, vm
@@ -129,7 +132,48 @@ def nested(name, words="", **rest):
 ONLY_QEMU = {m: "Bochs has no monitor to look with" for m in BEDS[1:]}
 STOPPED = r"vm service: stopped: %s at guest-physical 0x[0-9a-f]+, where it has no memory"
 
+# ------------------------------------------------------------------------- much of it, and what was in it before
+
+MARKER = 0x5ec4e7c0ffee0b5e  # the guest is told its complement, so that nobody's command line holds it
+ONLY_LARGE = {m: "Bochs keeps at most 2 GiB of its machine in memory" for m in BEDS[1:]}
+
+
+def secret(work):
+    """A boot module that holds nothing but the marker."""
+    with open(os.path.join(work, "secret"), "wb") as f:
+        f.write(struct.pack("<Q", MARKER) * (32 << 10))
+    return {}
+
+
+def scrubbed_modules():
+    """A row: the service guest gets the frames of another VM's boot module, and finds nothing of it anywhere."""
+    row = bare("memory-modules", service("bulk", "find=%d" % (MARKER ^ ((1 << 64) - 1))), vm("loaded", "") + "modules = secret\n",
+               expect=(r"^bulk: found 0 times", r"loaded: module 'secret', 262144 bytes", r"vm service: exit 0"), memory=128,
+               prepare=secret, slow=BEDS[1:])
+    return dataclasses.replace(row, modules=dict(row.modules, secret="{work}/secret"))
+
+
+def reset_and_look(machine, run):
+    """Each of two VMs fills its RAM; the machine is reset, which leaves RAM as it is; they find nothing of it."""
+    for life in (1, 2):
+        for _ in range(2):
+            machine.wait(r"phoenix: (done)", run.case.timeout)
+        if life == 1:
+            machine.qmp("system_reset")
+            machine.wait(r"Booting `Bulkhead'", 60)
+
+
 CASES = [
+    bare("memory-6g", vm("bulk", memory="6G"), machines=BEDS[:1], left_out=ONLY_LARGE, memory=7168, timeout=240, quick=False,
+         expect=(r"^bulk: 6290944 KiB of RAM up to 0x1c0000000, \d+ pages kept their word, 0 did not", r"vm bulk: exit 0")),
+    bare("memory-1g", vm("bulk", memory="1G"), machines=BEDS[:1], left_out=ONLY_LARGE, memory=1536,
+         expect=(r"^bulk: 1048064 KiB of RAM up to 0x40000000, \d+ pages kept their word, 0 did not", r"vm bulk: exit 0")),
+    scrubbed_modules(),
+    bare("memory-reset", vm("phoenix", "ms=1", "one"), vm("phoenix", "ms=1", "two"), machines=BEDS[:1], reboot=True,
+         left_out={m: "Bochs has no monitor to reset it by" for m in BEDS[1:]}, script=reset_and_look, forbid=("WRONG",),
+         code=bhrun.GUEST_STOPPED, memory=128, timeout=60, expect=(r"vm one: stopped: it reset itself", r"vm two: stopped: it reset itself")),
+    bare("memory-64-vms", *[vm("hello", "", "h%d" % i, memory="4M") for i in range(64)], memory=1024, timeout=240, slow=BEDS[1:],
+         expect=tuple(r"vm h%d: exit 0" % i for i in range(64)) + (r"bulkhead: .*all VMs have ended",)),
     reach("reach", expect=(r"^reach: done", r"vm service: exit 0")),
     reach("reach-fetch", then="fetch", slow=BEDS[1:], code=bhrun.GUEST_STOPPED, expect=(STOPPED % "code",)),
     reach("reach-walk", then="walk", slow=BEDS[1:], code=bhrun.GUEST_STOPPED, expect=(STOPPED % "page tables",)),
