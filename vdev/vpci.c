@@ -447,9 +447,3 @@ void vpci_quiesce(struct vpci *v, uint32_t i)
 	msi_reset(v, f);
 	msix_reset(v, f);
 }
-
-void vpci_forget(struct vpci *v, uint32_t i)
-{
-	if (v->funcs[i].used)
-		func_forget(v, &v->funcs[i]);
-}

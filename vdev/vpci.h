@@ -221,13 +221,15 @@ uint32_t vpci_cfg_read(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size)
 void vpci_cfg_write(struct vpci *v, uint32_t bdf, uint32_t off, uint8_t size, uint32_t value);
 
 /*
- * Before the guest restarts, for each slot @i of the functions' array: bus mastering, MSI and MSI-X off if there is a
- * visible function, its sources unbound, the guest's values as after a reset. Bridges above given-away functions keep
- * running.
+ * The guest has stopped; for each slot @i of the functions' array: bus mastering, MSI and MSI-X off if there is a visible
+ * function, its sources unbound. Bridges above given-away functions keep running.
  */
 void vpci_quiesce(struct vpci *v, uint32_t i);
 
-/* Then forget what is in slot @i; the devices may be reset meanwhile, and are added anew. */
+/*
+ * Then, before it begins anew, forget what is in each slot, in ascending order and all of them; the devices may be reset
+ * meanwhile. A function is learned again when it is touched first.
+ */
 void vpci_forget(struct vpci *v, uint32_t i);
 
 #endif

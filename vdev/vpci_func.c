@@ -92,7 +92,7 @@ static struct vpci_func *func_new(struct vpci *v, uint32_t bdf)
 	return NULL;
 }
 
-void func_forget(struct vpci *v, struct vpci_func *f)
+static void func_release(struct vpci *v, struct vpci_func *f)
 {
 	if (f->visible) {
 		msi_release(v, f);
@@ -101,7 +101,20 @@ void func_forget(struct vpci *v, struct vpci_func *f)
 	f->used = false;
 	v->func_count--;
 	v->last = NULL;
+}
+
+void func_forget(struct vpci *v, struct vpci_func *f)
+{
+	func_release(v, f);
 	hash_rebuild(v);
+}
+
+void vpci_forget(struct vpci *v, uint32_t i)
+{
+	if (v->funcs[i].used)
+		func_release(v, &v->funcs[i]);
+	if (i + 1 == v->func_max)
+		memset(v->hash, 0, sizeof(v->hash));
 }
 
 /* --- bridges --- */

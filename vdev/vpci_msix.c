@@ -335,12 +335,9 @@ void msix_reset(struct vpci *v, struct vpci_func *f)
 		return;
 	m->enable = false;
 	m->mask_all = false;
+	m->clean = false;
 	hw_control(v, f);
 	table_unbind(v, f);
-	entries_reset(v, f);
-	m->clean = false;
-	if (m->active)
-		table_sync(v, f);
 }
 
 /* --- the guest's accesses to trapped pages --- */

@@ -30,6 +30,7 @@
 #define PCIE_DEVCTL2  0x28
 
 #define BUSES	     256
+#define PINS_A_STEP  24
 #define POLL_US	     10000
 #define APPEAR_TRIES 100 /* of POLL_US: 1 s (PCI Express 3.0, 6.6.1) */
 
@@ -189,12 +190,16 @@ static int step_quiet(struct vm *vm)
 
 static int step_pins(struct vm *vm)
 {
-	pins_quiesce(vm);
-	phase_next();
+	at.index += PINS_A_STEP;
+	if (!pins_quiesce(vm, at.index - PINS_A_STEP, PINS_A_STEP))
+		phase_next();
 	return 0;
 }
 
-/* One of what was there at boot; it may have been renumbered out of sight, so the model is told of it again. */
+/*
+ * One of what was there at boot. It may have been renumbered out of the model's sight: then it is behind a bridge, whose
+ * reset ends its DMA and its messages. The model learns of it when the next life touches it.
+ */
 static int step_put_back(struct vm *vm)
 {
 	const struct kept_func *k = &kept[at.index];
@@ -212,7 +217,6 @@ static int step_put_back(struct vm *vm)
 			 PCI_DEVICE(k->bdf), PCI_FUNCTION(k->bdf));
 	} else {
 		func_put(k, at.phase == PUT_BACK_AGAIN);
-		(void)vpci_add(&platform_pci, k->bdf);
 	}
 	at.tries = 0;
 	at.index++;

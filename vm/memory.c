@@ -24,7 +24,7 @@
 #define HIGH_RAM	 (4 * GIB)
 #define CONVENTIONAL_END 0xa0000
 #define UPPER_MEMORY	 0x100000
-#define SKIP_MAX	 64 /* frames of others that one step of scrubbing passes */
+#define SKIP_MAX	 32 /* frames of others that one step of scrubbing passes */
 #define GAPS_MAX	 8
 #define GAP_LEAST	 (1 * MIB)
 #define RIGHTS_ALL	 (NESTED_R | NESTED_W | NESTED_X)

@@ -73,17 +73,32 @@ int mtrr_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	return 0;
 }
 
+/* Only those that there are: a restart does this in one step. */
 void mtrr_vm_init(struct vm *vm)
 {
+	static const uint16_t
+		ranges[][2] =
+			{
+				{MSR_MTRR_FIX64K,	  1},
+				 {MSR_MTRR_FIX16K_80, 2},
+				{MSR_MTRR_FIX4K_C0,  8},
+				 {MSR_MTRR_DEF_TYPE,  1},
+				{MSR_MTRR_PHYSBASE0, 0}, /* as many as the capability says */
+	};
 	uint64_t value;
 
 	if (msr_read_safe(MSR_MTRR_CAP, &vm->mtrrs.cap))
 		vm->mtrrs.cap = 0;
 	vm->mtrrs.cap &= MTRR_CAP_VCNT | MTRR_CAP_FIXED;
-	for (uint32_t msr = MSR_MTRR_PHYSBASE0; msr <= MSR_MTRR_DEF_TYPE; msr++) {
-		uint64_t *s = slot(vm, msr);
+	for (uint32_t i = 0; i < ARRAY_SIZE(ranges); i++) {
+		uint32_t n = ranges[i][1] ? ranges[i][1]
+					  : (uint32_t)(2 * (vm->mtrrs.cap & MTRR_CAP_VCNT));
 
-		if (s && !msr_read_safe(msr, &value))
-			*s = value;
+		for (uint32_t msr = ranges[i][0]; msr < ranges[i][0] + n; msr++) {
+			uint64_t *s = slot(vm, msr);
+
+			if (s && !msr_read_safe(msr, &value))
+				*s = value;
+		}
 	}
 }

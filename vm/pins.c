@@ -306,20 +306,25 @@ INIT int irq_isa_claim(uint32_t irq, struct irq_source *source)
 	return 0;
 }
 
-void pins_quiesce(struct vm *vm)
+static void pin_quiesce(struct vm_pin *p)
 {
-	struct vm_pin *p = vm->pins;
+	if (p->kept)
+		return;
+	ioapic_mask(&ioapics[p->ioapic], p->pin);
+	irq_unbind(&p->source[0]);
+	irq_unbind(&p->source[1]);
+	p->in_service = false;
+}
 
+bool pins_quiesce(struct vm *vm, uint32_t first, uint32_t count)
+{
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < ioapic_count; i++)
+		total += ioapics[i].pins;
 	lock_acquire(&vm->irq_lock);
-	for (uint32_t i = 0; p && i < ioapic_count; i++) {
-		for (uint32_t pin = 0; pin < ioapics[i].pins; pin++, p++) {
-			if (p->kept)
-				continue;
-			ioapic_mask(&ioapics[i], pin);
-			irq_unbind(&p->source[0]);
-			irq_unbind(&p->source[1]);
-			p->in_service = false;
-		}
-	}
+	for (uint32_t i = first; vm->pins && i < total && i < first + count; i++)
+		pin_quiesce(&vm->pins[i]);
 	lock_release(&vm->irq_lock);
+	return first + count < total;
 }

@@ -18,7 +18,10 @@ void pins_eoi(struct vm *vm, uint32_t ioapic, uint32_t pin);
 void pins_pic_masked(struct vm *vm, uint16_t mask);
 void pins_pic_eoi(struct vm *vm, uint32_t irq);
 
-/* Mask every pin of the machine: before the VM that has them is restarted or the machine goes down. */
-void pins_quiesce(struct vm *vm);
+/*
+ * The VM that has the machine's pins has stopped: mask @count of them from number @first on, all I/O APICs' in a row,
+ * and take their vectors back. Are there more?
+ */
+bool pins_quiesce(struct vm *vm, uint32_t first, uint32_t count);
 
 #endif

@@ -40,6 +40,7 @@ struct vm_image_head {
 	uint64_t scrubbed;
 	uint32_t piece;
 	uint64_t done;
+	uint64_t longest;   /* step, in TSC ticks */
 	struct timer timer; /* until a device is ready */
 };
 
@@ -242,9 +243,8 @@ static int scrub_due(struct vm *vm)
 	return more < 0 ? more : 1;
 }
 
-static bool restart_step(struct sched_entity *e)
+static bool step_due(struct vm *vm)
 {
-	struct vm *vm = container_of(e, struct vm, work);
 	struct vm_image_head *h = &vm->image->h;
 	int more = 1;
 
@@ -268,6 +268,16 @@ static bool restart_step(struct sched_entity *e)
 	if (more < 0)
 		vm_given_up(vm);
 	return more > 0;
+}
+
+static bool restart_step(struct sched_entity *e)
+{
+	struct vm *vm = container_of(e, struct vm, work);
+	uint64_t begin = tsc_read();
+	bool more = step_due(vm);
+
+	vm->image->h.longest = max_u64(vm->image->h.longest, tsc_read() - begin);
+	return more;
 }
 
 void restart_begin(struct vm *vm)
@@ -326,6 +336,7 @@ void restart_vcpu(struct vcpu *v)
 	vm->restarts++;
 	if (vm->loud)
 		log_info("vm %s: restart %u, %u frames", vm->name, vm->restarts, vm->quota.used);
+	log_debug("vm %s: longest step of its restarts: %lu ticks", vm->name, vm->image->h.longest);
 	atomic_store_bool(&vm->ended, false);
 	vcpu_raise(vm->vcpu[0], EV_START);
 }

@@ -86,7 +86,29 @@ def restarts(name, words, least, neighbour=True, **rest):
                 **{**rest, "expect": rest.get("expect", ()) + (last, r"^(phoenix\| )?phoenix: done")})
 
 
+STEP_MOST = 3000  # instructions; docs/design.md: no step of a work item is longer
+
+
+def short_steps(run):
+    """With --icount a tick is an instruction, whatever the TSC's rate is called."""
+    rate = int(re.search(r"TSC (\d+) kHz", run.console).group(1))
+    for name in re.findall(r"^\[vm (\S+)\]\n(?:.*\n)*?on-exit = restart", run.case.config, re.M):
+        steps = [int(n) for n in re.findall(r"vm %s: longest step of its restarts: (\d+) ticks" % name, run.console)]
+        if not steps or steps[-1] * 1000000 // rate > STEP_MOST:
+            raise Failure("vm %s: a step took %s ticks at %d kHz" % (name, steps[-1:], rate))
+
+
 CASES = [
+    bare("restart-steps", vm("phoenix", "ms=400", "phoenix", **{"on-exit": "restart"}), icount=True, append="debug=on",
+         machines=("qemu-svm",), left_out={m: "it counts no instructions" for m in BEDS[1:]}, code=bhrun.GUEST_STOPPED, check=short_steps,
+         forbid=("WRONG",), expect=(r"phoenix: done",), timeout=120),
+    bare("restart-steps-service", section("power", "how=each except=tco,s3", "service", role="service", cpus="0", memory="rest",
+                                          **{"on-exit": "restart", "on-fault": "restart"}),
+         vm("witness", "seconds=3", "witness", memory="8M") + "on-exit = poweroff\n", icount=True, append="debug=on", memory=80,
+         machines=("qemu-svm",), left_out={m: "it counts no instructions" for m in BEDS[1:]}, code=bhrun.GUEST_STOPPED,
+         check=short_steps, expect=(r"vm service: restart 2",), timeout=240,
+         qemu_args=("-device", "virtio-net-pci,netdev=n", "-netdev", "user,id=n", "-device", "qemu-xhci", "-device", "pcie-root-port,id=r",
+                    "-device", "e1000e,bus=r,netdev=m", "-netdev", "user,id=m")),
     bare("console-flood", vm("talker", "lines=%d" % FLOOD, "flood"),
          vm("talker", "lines=%d gap=20000" % CALM, "calm", cpus="1"), cpus=2, timeout=90,
          expect=(r"^flood\| talker: line", r"vm flood: exit 0", r"vm calm: exit 0"), check=all_lines("calm", CALM)),
