@@ -69,12 +69,15 @@ static enum emu_result parts_translate(struct vcpu *v, uint64_t gva, uint32_t si
 {
 	uint32_t first = (uint32_t)min_u64(size, PAGE_SIZE - (gva & PAGE_MASK));
 	uint64_t known = v->arch.exit.info.npf.gpa.v;
+	bool walked = v->gpa_known &&
+		      (!(access & GWALK_WRITE) || v->arch.exit.info.npf.access & NPF_WRITE);
 	enum emu_result r;
 
 	p->len[0] = first;
 	p->len[1] = size - first;
-	if (v->gpa_known && first == size && !((known ^ gva) & PAGE_MASK)) {
-		p->gpa[0] = known; /* the processor has just walked there for this very access */
+	/* The processor has just walked there for this very access. (QEMU: the read of what is to be written comes first.) */
+	if (walked && first == size && !((known ^ gva) & PAGE_MASK)) {
+		p->gpa[0] = known;
 		return EMU_DONE;
 	}
 	r = part_translate(v, gva, access, &p->gpa[0]);

@@ -8,6 +8,7 @@
 #include "arch/percpu.h"
 #include "lib/printf.h"
 #include "lib/ptab_format.h"
+#include "lib/string.h"
 #include "tests/hooks/hooks.h"
 #include "tests/hooks/mce.h"
 #include "vm/hypercall.h"
@@ -120,6 +121,22 @@ static uint64_t *nested_leaf(struct vm *vm, gpa_t gpa)
 	return (uint64_t *)pool_va(table) + (gpa.v >> shift) % PTAB_ENTRIES;
 }
 
+/* --- a device that is memory: what the emulator does to it can be compared with what a processor does to RAM --- */
+
+static uint8_t device[2 * PAGE_SIZE];
+
+static void device_access(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size, bool write,
+			  uint64_t *value)
+{
+	uint8_t *at = device + (gpa - (uint64_t)arg);
+
+	(void)v;
+	if (write)
+		memcpy(at, value, size);
+	else
+		memcpy(value, at, size);
+}
+
 static int64_t hook_call(struct vcpu *v, uint64_t call, uint64_t b, uint64_t c)
 {
 	switch (call) {
@@ -141,6 +158,8 @@ static int64_t hook_call(struct vcpu *v, uint64_t call, uint64_t b, uint64_t c)
 		return 0;
 	case HOOK_READ:
 		return (int64_t)vmcs_read(b);
+	case HOOK_MEMORY:
+		return mmio_add(v->vm, b, b + sizeof(device) - 1, device_access, (void *)b);
 	case HOOK_NMI:
 		lapic_nmi_others();
 		return 0;

@@ -38,8 +38,10 @@
 #define HOOK_MCE_ENTRY 0x7e57000a
 /* What is left in MCG_STATUS and the bank's STATUS. */
 #define HOOK_MCE_LEFT  0x7e57000b
+/* RBX: guest-physical address of two pages without memory. They become a device that is memory. 0 or negative. */
+#define HOOK_MEMORY    0x7e57000c
 
-#define HOOK_LAST HOOK_MCE_LEFT
+#define HOOK_LAST HOOK_MEMORY
 
 /* Before each try the processor is asked for MSR HOOK_MARK + number, which an emulator's log names. */
 #define HOOK_MARK 0x7e580000

@@ -134,6 +134,9 @@ CASES = [
     tried("timers"),
     tried("chips"),
     tried("mmio"),
+    # The emulator against the processor, thousands of instructions each on RAM and on a device that is memory.
+    bare("differ", vm("differ", "rounds=20"), hypervisor="build/hooked/bulkhead", timeout=120,
+         expect=(r"^differ: \d{4,} cases of \d+ instructions, \d+ of them end in a fault or trap, 0 differ",)),
     # Two vCPUs on one CPU: what one has the other misses.
     tried("paravirt", cpus="0,0"),
     xstate("xstate", slow=BEDS[1:]),
