@@ -120,6 +120,7 @@ static int wr_tsc(struct vcpu *v, uint32_t msr, uint64_t value)
 	v->arch.tsc_offset = value - tsc_read();
 	virt->tsc_changed(&v->arch);
 	vlapic_set_tsc_offset(&v->lapic, v->arch.tsc_offset);
+	clock_msr_write(v, MSR_KVM_TIME_NEW, v->clock_msr); /* its page names a TSC */
 	return 0;
 }
 
