@@ -6,7 +6,7 @@ import subprocess
 
 from cases_isolated import passed
 from cases_linux import BZIMAGE, INITRD
-from harness import TREE, Case
+from harness import TREE, Case, bhrun
 
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 OVMF = "/usr/share/ovmf/OVMF.fd"
@@ -31,11 +31,11 @@ def config(rest, cpus="0", memory="256M"):
     return CONFIG.format(cpus=cpus, memory=memory, rest=rest)
 
 
-def setup(work):
+def setup(work, *options):
     """A kernel that runs in real mode only, and an initrd."""
     with open(os.path.join(work, "initrd"), "wb") as f:
         f.write(b"read by DMA\0" + bytes(70000))
-    subprocess.run(["nasm", "-f", "bin", "-o", os.path.join(work, "kernel"), os.path.join(TREE, "tests/system/setup.asm")],
+    subprocess.run(["nasm", "-f", "bin", *options, "-o", os.path.join(work, "kernel"), os.path.join(TREE, "tests/system/setup.asm")],
                    check=True)
     return {}
 
@@ -71,6 +71,13 @@ CASES = [
          expect=(r"SeaBIOS \(version", r"^setup part: words for it\r?$", r"^payload: in high memory\r?$",
                  r"^initrd: read by DMA\r?$", r"^memory: 00000000\+0009[0-9A-F]+ 00100000\+01E[0-9A-F]+ ",
                  r"bulkhead: \[.*vm pc: exit 0")),
+    # After a restart all of it begins anew: the flash cannot have changed, what lies below 1 MiB is written again.
+    Case("firmware-restart", config(KERNEL + "words for it\nmodules    = linuxboot\non-fault   = restart", memory="32M"),
+         {"firmware": SEABIOS, "kernel": "{work}/kernel", "initrd": "{work}/initrd", **LINUXBOOT},
+         machines=("qemu-svm", "bochs-vmx"), left_out={"bochs-svm": "Bochs itself resets at a real-mode guest's triple fault under SVM"},
+         prepare=lambda work: setup(work, "-DTWICE"), timeout=150, code=bhrun.GUEST_STOPPED,
+         expect=(r"^once more\r?$", r"vm pc: .*triple fault", r"vm pc: restart 1", r"^setup part: words for it\r?$",
+                 r"^initrd: read by DMA\r?$", r"bulkhead: \[.*vm pc: exit 0")),
     Case("firmware-seabios-linux", config(KERNEL + "console=ttyS0 quiet bhtest=boot,warnings bhcpus=2\nmodules    = linuxboot", "0-1"),
          {"firmware": SEABIOS, "kernel": BZIMAGE, "initrd": INITRD, **LINUXBOOT}, cpus=2, memory=768, quick=False,
          timeout=300, expect=(r"SeaBIOS \(version",) + passed("pc", "boot,warnings", raw=True),
