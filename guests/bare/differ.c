@@ -270,13 +270,13 @@ static void operand(struct test *t, uint8_t reg)
 	t->regs.gpr[R9] = chance(5);
 	t->regs.gpr[t->base] = t->at;
 	if (t->indexed) { /* base + R9 * scale + disp32 */
-		emit(t, 0x80 | (reg & 7) << 3 | 4, 1);
+		emit(t, 0x80U | (reg & 7U) << 3 | 4, 1);
 		emit(t, scale << 6 | 1 << 3 | rm, 1);
 		emit(t, (uint64_t)(int64_t)disp, 4);
 		t->regs.gpr[t->base] -= (uint64_t)(int64_t)disp + (t->regs.gpr[R9] << scale);
 		return;
 	}
-	emit(t, 0x40 | (reg & 7) << 3 | (rm == 4 ? 4 : rm), 1);
+	emit(t, 0x40U | (reg & 7U) << 3 | rm, 1);
 	if (rm == 4)
 		emit(t, 0x24, 1);
 	emit(t, (uint8_t)disp, 1);
@@ -320,7 +320,7 @@ static void encode(struct test *t)
 		emit(t, 0x3e, 1); /* DS, which means nothing */
 	if (rex)
 		emit(t, rex, 1);
-	emit(t, r->op[0] | r->op[1] << 8 | (uint32_t)r->op[2] << 16, r->op_len);
+	emit(t, r->op[0] | (uint32_t)r->op[1] << 8 | (uint32_t)r->op[2] << 16, r->op_len);
 	if (r->kind != STRING)
 		operand(t, reg);
 	if (r->imm != NO)
