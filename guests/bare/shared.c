@@ -485,9 +485,10 @@ static const struct {
 	uint32_t (*go)(void);
 } roles[] = {
 	{"keeper",   keeper	 },
-	    {"flood",    flood	   },
-	      {"fuzz",     fuzz	   },
-	      {"write-ro", write_read_only},
+	{"listen",   listen	 },
+	{"flood",	  flood	       },
+	{"fuzz",	 fuzz	     },
+	{"write-ro", write_read_only},
 	{"run",	run_code	},
 };
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Regions of memory shared by several VMs, and their doorbells."""
 
+import dataclasses
+
 from cases_bare import BEDS, bare, section
 from cases_hostile import undisturbed, witness
+from cases_isolated import guest, passed, row
 from harness import bhrun
 
 
@@ -66,6 +69,20 @@ def fuzz(seed, rounds, **rest):
                 expect=(r"vm one: exit 0", r"vm two: exit 0") + undisturbed("same", "other"), **rest)
 
 
+TALK = "share = talk 4K rw\n"
+
+
+def linux(name, slot, role="isolated"):
+    """A row: unmodified Debian, isolated or as the service guest, exchanges words and doorbells with a bare guest."""
+    words = "bhmodules=none bhslot=%s bhpeer=0" % slot
+    vm, memory = ("penguin", "256M") if role == "isolated" else ("service", "rest")
+    sections = guest(vm, "boot,shared", words + " bhcpus=1", memory=memory, role=role) + TALK + "\n" + \
+        shared("answer", "", "1", "talk 4K rw").replace("kernel = shared", "kernel = answer")
+    case = row("shared-" + name, sections, passed(vm, "boot,shared", raw=role != "isolated"), cpus=2, memory=768, timeout=240)
+    return dataclasses.replace(case, modules={**case.modules, "answer": "build/guests/answer.elf"},
+                               expect=case.expect + (r"^answer\| answer: 3 doorbells answered", r"vm answer: exit 0"))
+
+
 CASES = [
     pingpong("doorbell", 1),
     pingpong("doorbell", 2),
@@ -79,6 +96,8 @@ CASES = [
          expect=(r"^cases: 10 passed, 0 failed", r"vm service: exit 0", r"vm keeper: exit 0")),
     stopped("write-ro", "it wrote to the shared region 'read', which it may only read"),
     stopped("run", "it ran code in the shared region 'wide', which it may read and write"),
+    linux("linux", "01.0"),
+    linux("debian", "1e.0", role="service"),
     flood("1"),
     fuzz(1, 20000),
     fuzz(2, 300000, quick=False),
