@@ -16,6 +16,7 @@
 static struct {
 	uint16_t bdf;
 	uint8_t space[256];
+	uint32_t sizes[6]; /* of BARs whose low bits are fixed; 0: all bytes can be written */
 } fakes[FAKES];
 static uint32_t fake_count, address;
 static uint8_t extended[4096];
@@ -54,8 +55,19 @@ static void out(uint16_t port, uint32_t size, uint32_t value)
 		return;
 	}
 	at = config(port, size);
-	if (at)
-		memcpy(at, &value, size);
+	if (!at)
+		return;
+	for (uint32_t i = 0; i < fake_count; i++) {
+		uint32_t n = ((uint32_t)(at - fakes[i].space) - PCI_BAR0) / 4, flags;
+
+		if (at < fakes[i].space + PCI_BAR0 || n >= 6 || !fakes[i].sizes[n])
+			continue;
+		/* nothing decodes while a BAR is being sized */
+		assert_false(fakes[i].space[PCI_COMMAND] & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
+		flags = *at & 0xf;
+		value = (value & -fakes[i].sizes[n]) | flags;
+	}
+	memcpy(at, &value, size);
 }
 
 uint8_t io_in8(uint16_t port)
@@ -94,6 +106,7 @@ static uint8_t *fake(uint16_t bdf, uint8_t header)
 
 	fakes[fake_count++].bdf = bdf;
 	memset(space, 0, 256);
+	memset(fakes[fake_count - 1].sizes, 0, sizeof(fakes[0].sizes));
 	memcpy(space, "\x86\x80\x34\x12", 4);
 	space[PCI_HEADER_TYPE] = header;
 	return space;
@@ -231,6 +244,53 @@ static void bars(void **state)
 	assert_false(pci_bar_read(PCI_BDF(0, 1, 0), 6).present);
 }
 
+static void put(uint8_t *space, uint32_t off, uint32_t value)
+{
+	memcpy(space + off, &value, sizeof(value));
+}
+
+/* BARs are sized and come back as they were; ports, what is above 4 GiB, what is not placed and host bridges are left out. */
+static void decoded(void **state)
+{
+	struct pci_range r[8];
+	uint8_t *space, before[256];
+
+	(void)state;
+	space = fake(PCI_BDF(0, 0, 0), 0); /* a host bridge: any write would be one too many */
+	space[PCI_CLASS + 2] = 6;
+	put(space, PCI_BAR0, 0xd0000000);
+	space = fake(PCI_BDF(0, 2, 0), 0);
+	space[PCI_COMMAND] = 7;
+	put(space, PCI_BAR0, 0xfeb80000);
+	put(space, PCI_BAR0 + 4, 0xc001); /* ports */
+	put(space, PCI_BAR0 + 8, 0xe000000c);
+	put(space, PCI_BAR0 + 16, 0);
+	put(space, PCI_BAR0 + 20, 0xfeb00000);
+	fakes[1].sizes[0] = 0x20000;
+	fakes[1].sizes[2] = 0x10000000;
+	fakes[1].sizes[5] = 0x1000;
+	space = fake(PCI_BDF(0, 3, 0), PCI_HEADER_BRIDGE);
+	put(space, 0x20, 0xfe90fe80);
+	put(space, 0x24, 0x0001fff1); /* a window that is closed */
+	space = fake(PCI_BDF(0, 4, 0), 0);
+	put(space, PCI_BAR0, 4); /* of 8 GiB, above 4 GiB */
+	put(space, PCI_BAR0 + 4, 2);
+	fakes[3].sizes[0] = 0x80000000;
+	fakes[3].sizes[1] = 2;
+	memcpy(before, fakes[1].space, sizeof(before));
+	assert_int_equal(pci_scan(&list), 0);
+	assert_int_equal(pci_decoded(&list, r, 8), 4);
+	assert_int_equal(r[0].first, 0xfeb80000);
+	assert_int_equal(r[0].last, 0xfeb9ffff);
+	assert_int_equal(r[1].first, 0xe0000000);
+	assert_int_equal(r[1].last, 0xefffffff);
+	assert_int_equal(r[2].last, 0xfeb00fff);
+	assert_int_equal(r[3].first, 0xfe800000);
+	assert_int_equal(r[3].last, 0xfe9fffff);
+	assert_memory_equal(before, fakes[1].space, sizeof(before));
+	assert_int_equal(pci_decoded(&list, r, 2), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +299,7 @@ int main(void)
 		cmocka_unit_test_setup(capability_chains_end, fresh),
 		cmocka_unit_test_setup(lists_are_bounded, fresh),
 		cmocka_unit_test_setup(bars, fresh),
+		cmocka_unit_test_setup(decoded, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
