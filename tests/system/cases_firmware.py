@@ -71,6 +71,12 @@ CASES = [
          expect=(r"SeaBIOS \(version", r"^setup part: words for it\r?$", r"^payload: in high memory\r?$",
                  r"^initrd: read by DMA\r?$", r"^memory: 00000000\+0009[0-9A-F]+ 00100000\+01E[0-9A-F]+ ",
                  r"bulkhead: \[.*vm pc: exit 0")),
+    # More RAM than there is room for below 4 GiB.
+    Case("firmware-high", config(KERNEL + "words for it\nmodules    = linuxboot", memory="3G"),
+         {"firmware": SEABIOS, "kernel": "{work}/kernel", "initrd": "{work}/initrd", **LINUXBOOT}, memory=4608, quick=False,
+         prepare=setup, timeout=200, expect=(r"^memory: 00000000\+0009FC00 00100000\+AFE[0-9A-F]{5} 00000000\+10000000 ",
+                                             r"bulkhead: \[.*vm pc: exit 0"),
+         left_out={m: "Bochs has 2 GiB at most" for m in BEDS[1:]}),
     # After a restart all of it begins anew: the flash cannot have changed, what lies below 1 MiB is written again.
     Case("firmware-restart", config(KERNEL + "words for it\nmodules    = linuxboot\non-fault   = restart", memory="32M"),
          {"firmware": SEABIOS, "kernel": "{work}/kernel", "initrd": "{work}/initrd", **LINUXBOOT},
