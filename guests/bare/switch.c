@@ -10,7 +10,7 @@ static uint64_t first[SPANS], last[SPANS];
 
 uint32_t guest_main(void)
 {
-	uint64_t gap = cmdline_number("gap", 100000); /* ticks that are no part of the loop below */
+	uint64_t gap = cmdline_number("gap", 10000); /* ticks that are no part of the loop below */
 	uint64_t now, before = rdtsc();
 
 	if (cmdline_word("halt")) {
