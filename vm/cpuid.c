@@ -21,7 +21,6 @@
 #define ECX1_HYPERVISOR BIT(31)
 #define ECX7_OSPKE	BIT(4)
 #define XSAVE_OPT	BIT(0)
-#define XSAVE_C		BIT(1)
 #define XSAVE_XGETBV	BIT(2) /* with ECX = 1 */
 #define EAX6_ARAT	BIT(2)
 #define EDX1_HTT	BIT(28)
@@ -97,7 +96,10 @@ static void fix_topology(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 	r->edx = vlapic_id(&v->lapic);
 }
 
-/* Sizes follow what is offered, not what the processor has beside. XSAVES is not offered. */
+/*
+ * Sizes follow what is offered, not what the processor has beside. XSAVES is not, nor XSAVEC: what Bochs 2.7 saves by it
+ * comes back wrong, and XSAVEOPT does as well.
+ */
 static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 {
 	uint64_t offered = xstate_components();
@@ -110,10 +112,7 @@ static void fix_xstate(struct vcpu *v, uint32_t sub, struct cpuid_regs *r)
 		r->ebx = offered ? xstate_size(xcr0_read())
 				 : 0; /* the guest's own XCR0 is in force */
 	} else if (sub == 1) {
-		uint32_t features = XSAVE_OPT | XSAVE_XGETBV | (xstate_compact() ? XSAVE_C : 0);
-		uint32_t size = xstate_compact() ? xstate_size_compact(xcr0_read()) : 0;
-
-		*r = (struct cpuid_regs){.eax = r->eax & features, .ebx = size};
+		*r = (struct cpuid_regs){.eax = r->eax & (XSAVE_OPT | XSAVE_XGETBV)};
 	} else if (sub > 62 || !(offered & BIT(sub))) {
 		*r = (struct cpuid_regs){0};
 	}

@@ -22,6 +22,7 @@
 #define MSR_AMD_TOP_MEM2	     0xc001001d
 #define MSR_AMD_INT_PENDING	     0xc0010055
 #define MSR_AMD_DE_CFG		     0xc0011029
+#define HWCR_TSC_FREQ_SEL	     BIT(24)
 #define MISC_ENABLE_FAST_STRING	     BIT(0)
 #define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
@@ -161,6 +162,16 @@ static int wr_x2apic(struct vcpu *v, uint32_t msr, uint64_t value)
 	return vlapic_msr_write(&v->lapic, msr, value);
 }
 
+/* The TSC counts at one rate in every P-state, and Linux wants to read so (HWCR.TscFreqSel). */
+static int rd_hwcr(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	int err = rd_host(v, msr, value);
+
+	if (!err)
+		*value |= HWCR_TSC_FREQ_SEL;
+	return err;
+}
+
 static int rd_misc_enable(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	(void)v;
@@ -201,7 +212,7 @@ static const struct msr_row rows[] = {
 	{MSR_MISC_FEATURES,   MSR_MISC_FEATURES,     rd_zero,	wr_zero_only    },
 	{MSR_THERM_STATUS,	   MSR_THERM_STATUS,	     rd_zero,	      wr_ignore       },
 	{MSR_AMD_SYSCFG,	 MSR_AMD_SYSCFG,	 rd_host,	  wr_ignore	   },
-	{MSR_AMD_HWCR,	       MSR_AMD_HWCR,	     rd_host,	      wr_ignore       },
+	{MSR_AMD_HWCR,	       MSR_AMD_HWCR,	     rd_hwcr,	      wr_ignore       },
 	{MSR_AMD_TOP_MEM,	  MSR_AMD_TOP_MEM,	   rd_host,	    NULL		},
 	{MSR_AMD_TOP_MEM2,	   MSR_AMD_TOP_MEM2,	     rd_host,	      NULL		  },
 	{MSR_AMD_INT_PENDING, MSR_AMD_INT_PENDING,   rd_zero,	    wr_ignore	     },

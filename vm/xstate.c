@@ -12,8 +12,6 @@
 #define FCW_RESET		0x037f /* after FNINIT; INIT and reset leave 0x40, which FXRSTOR cannot tell */
 #define MXCSR_RESET		0x1f80
 #define XSAVE_LEGACY_AND_HEADER 576
-#define COMPONENT_ALIGNED	BIT(1) /* CPUID.(0DH,n):ECX */
-#define COMPONENT_ALIGNMENT	64U
 #define FIRST_EXTENDED		2 /* x87 and SSE are in the legacy part */
 #define FXAREA_FCW		0
 #define FXAREA_MXCSR		24
@@ -21,7 +19,6 @@
 static uint64_t components;
 static uint32_t area_size = 512;
 static bool has_tsc_aux;
-static bool compact;
 
 /* The standard form's size (SDM vol. 1, 13.4.3): the end of the last component; the processor's own sum may count more. */
 uint32_t xstate_size(uint64_t mask)
@@ -39,28 +36,6 @@ uint32_t xstate_size(uint64_t mask)
 	return size;
 }
 
-uint32_t xstate_size_compact(uint64_t mask)
-{
-	uint32_t size = XSAVE_LEGACY_AND_HEADER;
-
-	for (uint32_t i = FIRST_EXTENDED; i < 63; i++) {
-		struct cpuid_regs r;
-
-		if (!(mask & components & BIT(i)))
-			continue;
-		r = cpuid(0xd, i);
-		if (r.ecx & COMPONENT_ALIGNED)
-			size = ALIGN_UP(size, COMPONENT_ALIGNMENT);
-		size += r.eax;
-	}
-	return size;
-}
-
-bool xstate_compact(void)
-{
-	return compact;
-}
-
 void xstate_init(void)
 {
 	has_tsc_aux = cpuid(0x80000001, 0).edx & CPUID_EXT_RDTSCP;
@@ -70,8 +45,6 @@ void xstate_init(void)
 	xstate_enable();
 	xcr0_write(components);
 	area_size = (uint32_t)max_u64(cpuid(0xd, 0).ebx, xstate_size(components));
-	/* Bochs 2.7 counts otherwise, and what its XSAVEC has saved comes back wrong. */
-	compact = cpuid(0xd, 1).ebx == xstate_size_compact(components);
 	xcr0_write(XCR0_X87);
 }
 

@@ -14,9 +14,6 @@ void xstate_enable(void);
 uint64_t xstate_components(void);
 /* Bytes of an XSAVE area in standard form for the components in @mask. */
 uint32_t xstate_size(uint64_t mask);
-/* The same in compacted form (SDM vol. 1, 13.4.3); is that offered? Only by a processor that comes to the same size. */
-uint32_t xstate_size_compact(uint64_t mask);
-bool xstate_compact(void);
 /* Frames of one vCPU's save area. */
 uint32_t xstate_frames(void);
 

@@ -82,6 +82,11 @@ static bool bad_virtual_nmi(const struct vmx_raw *r)
 	       (r->proc & PROC_NMI_WINDOW && !(r->pin & PIN_VIRTUAL_NMI));
 }
 
+static bool bad_timer(const struct vmx_raw *r)
+{
+	return r->exit & EXIT_SAVE_TIMER && !(r->pin & PIN_TIMER);
+}
+
 static bool bad_vpid(const struct vmx_raw *r)
 {
 	return r->proc2 & PROC2_VPID && !r->vpid;
@@ -304,6 +309,7 @@ static const struct {
 	{bad_io_bitmaps,	 "an I/O bitmap is not at a page's address"			   },
 	{bad_msr_bitmap,	 "the MSR bitmap is not at a page's address"		    },
 	{bad_virtual_nmi,	  "virtual NMIs or NMI windows lack their base"		       },
+	{bad_timer,		    "the preemption timer is saved, and is not on"		  },
 	{bad_vpid,		   "the VPID is 0"					       },
 	{bad_eptp,		   "the EPTP is malformed"					  },
 	{bad_unrestricted,	   "unrestricted guest without EPT"				   },

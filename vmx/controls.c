@@ -66,6 +66,7 @@ static const struct control exit_controls[] = {
 	{"loading IA32_PAT",		     EXIT_LOAD_PAT,   NEED },
 	{"saving IA32_EFER",		     EXIT_SAVE_EFER,  NEED },
 	{"loading IA32_EFER",	      EXIT_LOAD_EFER,  NEED },
+	{"saving the preemption timer",	EXIT_SAVE_TIMER, WANT },
 };
 
 /* "IA-32e mode guest" follows EFER.LMA: state.c. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* VMX on a physical CPU: is it there, enable, disable. SDM vol. 3, 23.6 to 23.8 and 31.5. */
+/* VMX on a physical CPU: is it there, enable, disable. SDM vol. 3, 24.6 to 24.8. */
 
 #include "arch/cpu.h"
 #include "arch/msr.h"
@@ -107,7 +107,7 @@ static const char *same_as_boot(void)
 	return NULL;
 }
 
-/* VMXON raises #GP unless the firmware, or we, have set both bits (23.7). */
+/* VMXON raises #GP unless the firmware, or we, have set both bits (24.7). */
 static void feature_control_set(void)
 {
 	uint64_t value;

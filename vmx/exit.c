@@ -133,6 +133,12 @@ static void fill_apic(struct vcpu_arch *v)
 	v->exit.info.apic.offset = v->exit.qual & APIC_QUAL_OFFSET;
 }
 
+static void fill_timer(struct vcpu_arch *v)
+{
+	(void)v;
+	vmx_timer_start();
+}
+
 static void fill_invlpg(struct vcpu_arch *v)
 {
 	v->exit.info.invlpg.gva = GVA(v->exit.qual);
@@ -164,7 +170,7 @@ static void fill_misconfig(struct vcpu_arch *v)
 	v->exit.info.npf.gpa = GPA(v->exit.qual);
 }
 
-/* 27.8: nothing was delivered. The VM goes on, and its event comes with the next entry. */
+/* 27.9: nothing was delivered. The VM goes on, and its event comes with the next entry. */
 static void fill_entry_mce(struct vcpu_arch *v)
 {
 	v->inject.valid = vmcs_read(VMCS_ENTRY_INTR) & INTR_VALID;
@@ -215,7 +221,7 @@ static const struct row rows[REASON_COUNT] = {
 	[REASON_EPT_MISCONFIG] = ROW_BY(EXIT_MISCONFIG, ROW_NONE, fill_misconfig),
 	[REASON_INVEPT] = ROW(EXIT_VIRT, ROW_LEN),
 	[REASON_RDTSCP] = ROW(EXIT_RDTSC, ROW_LEN),
-	[REASON_TIMER] = ROW(EXIT_SLICE, ROW_NONE),
+	[REASON_TIMER] = ROW_BY(EXIT_SLICE, ROW_NONE, fill_timer),
 	[REASON_INVVPID] = ROW(EXIT_VIRT, ROW_LEN),
 	[REASON_WBINVD] = ROW_BY(EXIT_INVD, ROW_LEN, fill_invd),
 	[REASON_XSETBV] = ROW(EXIT_XSETBV, ROW_LEN),

@@ -109,6 +109,7 @@ INIT void vmx_quirks_find(void)
 	}
 	if (!vmx_quirk_if0) {
 		vmx_ctl.pin &= ~(uint32_t)PIN_TIMER;
+		vmx_ctl.exit &= ~(uint32_t)EXIT_SAVE_TIMER; /* 27.2.1.2: not without the timer */
 		return;
 	}
 	log_warn("quirk vmx-if0: interrupts do not end the run of a guest that has them off; "

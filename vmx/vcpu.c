@@ -187,6 +187,13 @@ static void vpid_assign(struct vcpu_arch *v, struct cpu *cpu)
 	vmcs_write(VMCS_VPID, v->asid);
 }
 
+/* Its value is kept over exits (EXIT_SAVE_TIMER), or a guest that exits all the time would never let it run out. */
+void vmx_timer_start(void)
+{
+	if (vmx_quirk_if0)
+		vmcs_write(VMCS_TIMER, (tsc_khz / SLICES_PER_MS) >> vmx_ctl.timer_shift);
+}
+
 void vmx_vcpu_load(struct vcpu_arch *v)
 {
 	struct cpu *cpu = this_cpu();
@@ -199,8 +206,7 @@ void vmx_vcpu_load(struct vcpu_arch *v)
 		own->host = cpu;
 	}
 	vpid_assign(v, cpu);
-	if (vmx_quirk_if0)
-		vmcs_write(VMCS_TIMER, (tsc_khz / SLICES_PER_MS) >> vmx_ctl.timer_shift);
+	vmx_timer_start();
 	dr0_write(v->dr[0]);
 	dr1_write(v->dr[1]);
 	dr2_write(v->dr[2]);

@@ -92,6 +92,8 @@ void vmx_irq_window(struct vcpu_arch *v, bool on);
 void vmx_nmi_window(struct vcpu_arch *v, bool on);
 void vmx_shadow_clear(struct vcpu_arch *v);
 void vmx_tsc_changed(struct vcpu_arch *v);
+/* The quirk's preemption timer counts from the start again, in the current VMCS. */
+void vmx_timer_start(void);
 
 /* apic.c */
 void vmx_apic_virtual(struct vcpu_arch *v, bool on, uint16_t status);

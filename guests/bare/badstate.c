@@ -196,6 +196,7 @@ static const struct {
 	STATE("pin-zero", TO(PIN, 0)),
 	STATE("pin-ones", BITS(PIN, 0, TAKE >> 32)),
 	STATE("pin-virtual-nmi", BITS(PIN, BIT(3), 0)),
+	STATE("pin-timer", BITS(PIN, BIT(6), 0)),
 	STATE("proc-zero", TO(PROC, BIT(31))),
 	STATE("proc-ones", BITS(PROC, 0, BIT(0))),
 	STATE("proc2-ones", BITS(PROC2, 0, BIT(31))),

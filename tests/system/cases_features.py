@@ -68,24 +68,51 @@ def ends(*order):
     return check
 
 
-def spins(name, expect, words="", check=ends("hello", "spin"), **rest):
+def spins(name, expect, words="", check=ends("hello", "spin"), how="", **rest):
     """A row: one VM spins with interrupts off for a second, another wants the same CPU meanwhile."""
-    return bare(name, vm("spin", "ticks=%d" % TSC), vm("hello"), append=("debug=on " + words).strip(), check=check,
+    return bare(name, vm("spin", "ticks=%d %s" % (TSC, how)), vm("hello"), append=("debug=on " + words).strip(), check=check,
                 expect=expect, **rest)
+
+
+MODELS = {"haswell": "corei7_haswell_4770", "broadwell": "broadwell_ult"}  # the main one, skylake_x, apart
+
+
+def on_models(name, make):
+    """Rows for the other processor models: @make(name of the row, keys for it)."""
+    return [make(name + "-" + short, dict(alone(VMX, ONLY_VMX), bochs={"bochs_model": model}))
+            for short, model in MODELS.items()]
+
+
+def apicv_on(name, keys):
+    return apic(name, "", expect=(line("VMX.*APIC virtualization on"),),
+                check=counts(MSR=(1, ROUNDS // 4), EOI=(2, 2), APIC=(1, 1)), **keys)
+
+
+def apicv_off(name, keys):
+    return apic(name, "apicv=off", expect=(line("VMX.*APIC virtualization off"),),
+                check=counts(MSR=(4 * ROUNDS, 6 * ROUNDS), EOI=(0, 0), APIC=(0, 0)), **keys)
+
+
+def vpid_off(name, keys):
+    return apic(name, "vpid=off", expect=(line("VMX.*VPID off"),), check=SAME, **keys)
 
 
 CASES = [
     apic("apic", "", left_out={VMX: "apicv-on runs there"}, machines=BEDS[:2]),
-    apic("apicv-on", "", expect=(line("VMX.*APIC virtualization on"),),
-         check=counts(MSR=(1, ROUNDS // 4), EOI=(2, 2), APIC=(1, 1)), **alone(VMX, ONLY_VMX)),
-    apic("apicv-off", "apicv=off", expect=(line("VMX.*APIC virtualization off"),),
-         check=counts(MSR=(4 * ROUNDS, 6 * ROUNDS), EOI=(0, 0), APIC=(0, 0)), **alone(VMX, ONLY_VMX)),
+    apicv_on("apicv-on", alone(VMX, ONLY_VMX)),
+    apicv_off("apicv-off", alone(VMX, ONLY_VMX)),
+    *on_models("apicv-on", apicv_on),
+    *on_models("apicv-off", apicv_off),
+    *on_models("vpid-off", vpid_off),
     spins("spin", (), machines=BEDS[:2], left_out={VMX: "quirk-if0 runs there"},
           expected_failure={SVM: "Bochs' SVM has the quirk too, and no timer to end the run with"}),
     spins("quirk-if0", (line("quirk vmx-if0: "), line("vCPU 0: \\d+ exits slice")), **alone(VMX, NO_QUIRK)),
+    spins("spin-exits", (), how="exits", machines=BEDS[:2], left_out={VMX: "quirk-if0-exits runs there"},
+          expected_failure={SVM: "Bochs' SVM has the quirk too, and no timer to end the run with"}),
+    spins("quirk-if0-exits", (line("quirk vmx-if0: "), line("vCPU 0: \\d+ exits slice")), how="exits", **alone(VMX, NO_QUIRK)),
     spins("quirk-if0-off", (), "vmx-if0=off", ends("spin", "hello"), forbid=("quirk vmx-if0",), **alone(VMX, NO_QUIRK)),
     apic("vpid-on", "", expect=(line("VMX.*VPID on"),), check=SAME, **alone(VMX, ONLY_VMX)),
-    apic("vpid-off", "vpid=off", expect=(line("VMX.*VPID off"),), check=SAME, **alone(VMX, ONLY_VMX)),
+    vpid_off("vpid-off", alone(VMX, ONLY_VMX)),
     bare("largepages-on", vm("hello"), append="debug=on", expect=(line("nested pages of up to (2 MiB|1 GiB)"),)),
     bare("largepages-off", vm("hello"), append="debug=on largepages=off", expect=(line("nested pages of up to 4 KiB"),)),
     tried("apic", "nrips-on", append="debug=on", expect=(line("SVM.*next-RIP on"),), check=cost("CPUID", 1, 120),

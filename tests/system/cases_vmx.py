@@ -67,6 +67,7 @@ SAME = (
     (r"broken error code|bad error code", r"error code"),
     (r"bad injected event instr length", r"instruction length"),
     (r"pin-based controls", r"pin-based controls"),
+    (r"preemption_timer", r"preemption timer is saved"),
     (r"misconfigured virtual NMI", r"virtual NMIs"),
     (r"proc-based controls", r"primary controls"),
     (r"secondary controls", r"secondary controls"),
