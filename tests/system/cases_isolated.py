@@ -6,9 +6,9 @@ import os
 import re
 import time
 
-
+import cases_vms
 from harness import TREE, Case, Failure
-from cases_linux import BOCHS, BOCHS_WORDS, BZIMAGE, INITRD, VMLINUX
+from cases_linux import BOCHS, BOCHS_WORDS, BZIMAGE, INITRD, VMLINUX, WITNESS
 
 SYSTEM = "[system]\npower = none\n\n"
 
@@ -113,7 +113,40 @@ def tour(machine, run):
 with open(os.path.join(TREE, "guests", "run.conf"), encoding="utf-8") as f:
     RUN_CONFIG = f.read()
 
+def lived_twice(machine, run):
+    """Both have come up and gone down twice and are at it again; then the witness may end, and the machine with it."""
+    end = time.monotonic() + run.case.timeout
+    while not all(re.search(rb"vm %s: restart 2" % n, bytes(machine.console)) for n in (b"one", b"two")):
+        if time.monotonic() > end or not machine.alive():
+            raise Failure("they have not lived twice")
+        time.sleep(0.5)
+    for _ in range(3):
+        machine.send(cases_vms.KEY + b"n")
+        machine.wait(r"\[console of (one|two|witness);", 30)
+    machine.send(b".")
+
+
+def lived_well(run):
+    """Each life of each of them passed, on as many frames."""
+    for name in ("one", "two"):
+        if len(re.findall(r"BHTEST boot: pass", run.console)) < 4:
+            raise Failure("fewer than four lives passed")
+        cases_vms.lives(2, name)(run)
+
+
+def reborn():
+    """A row: a vmlinux with one vCPU and a bzImage with two end again and again, a witness on the CPU of both does not notice."""
+    again = "on-exit = restart\n"
+    sections = guest("one", "boot", "bhcpus=1") + again + guest("two", "boot", "bhcpus=2", "0,1", kernel="bzimage") + again
+    return Case("isolated-linux-reborn", SYSTEM + sections + WITNESS,
+                dict(vmlinux=VMLINUX, bzimage=BZIMAGE, initrd=INITRD, witness="build/guests/witness.elf"),
+                cpus=2, memory=1024, timeout=500, quick=False, script=lived_twice, check=lived_well, left_out=OTHER_BEDS,
+                forbid=(r"BHTEST \S+: fail.*", r"vm \S+: stopped"),
+                expect=(r"witness: [1-9]\d* rounds, 0 wrong sums, 0 strange events", r"vm witness: exit 0"))
+
+
 CASES = [
+    reborn(),
     Case("make-run", RUN_CONFIG, {"linux": VMLINUX, "initrd": INITRD, "latency": "build/guests/latency.elf",
                                   "load": "build/guests/load.elf"}, cpus=4, memory=2048, timeout=300, quick=False,
          script=tour, expect=(r"bulkhead: \[.*vm service: exit 0", r"bulkhead: \[.*power off"), left_out=OTHER_BEDS),

@@ -297,7 +297,7 @@ CASES = [
     # Without that word the kernel idles instead (s2idle): a matter of its own.
     linux("linux-sleep-idle", "sleep", direct=(), script=wake, left_out=NO_HANDS,
           expect=(r"^BHTEST sleep: pass", r"bulkhead: \[.*vm service: power-off by S5")),
-    lives("linux-lives", "virtio-net-pci", "virtio_net", 2),
+    lives("linux-lives", "virtio-net-pci", "virtio_net", 2, quick=False),
     lives("linux-lives-4", "e1000e", "e1000e", 4, cpus=2, quick=False),
     lives("linux-lives-e1000", "e1000", "e1000", 3, quick=False),
     lives("linux-lives-bus", "virtio-net-pci,bus=slot1", "virtio_net", 3, quick=False, more=BEHIND_A_PORT),
