@@ -355,6 +355,7 @@ static int step_chips(struct vm *vm)
 
 void devices_begin(bool reset)
 {
+	lock_acquire(&platform_pci_lock);
 	at.phase = QUIET;
 	at.last = reset ? OVER : PUT_BACK;
 	at.index = 0;
@@ -362,6 +363,7 @@ void devices_begin(bool reset)
 	at.resetting = false;
 	for (uint32_t i = 0; i < ARRAY_SIZE(at.fresh); i++)
 		at.fresh[i] = 0;
+	lock_release(&platform_pci_lock);
 }
 
 int devices_step(struct vm *vm, uint32_t *wait_us)

@@ -114,6 +114,20 @@ def reborn(seconds, both, **rest):
                 words={m: words(m) for m in BEDS}, slow=BOCHS, **rest)
 
 
+REMNANTS = ("-device", "pcie-root-port,id=slot1,chassis=1", "-device", "e1000e,bus=slot1,netdev=net0", "-netdev", "user,id=net0",
+            "-device", "e1000,netdev=net1", "-netdev", "user,id=net1", "-device", "qemu-xhci",
+            "-device", "virtio-net-pci,netdev=net2", "-netdev", "user,id=net2")
+
+
+def remnant(name, functions, engines, **rest):
+    """A row: a guest hides and moves every function and lets devices run; its next life finds none of that."""
+    guest = section("remnant", "", "service", role="service", cpus="0", memory="rest", **{"on-fault": "restart"})
+    return bare("hostile-remnant" + name, guest, witness("same", "0", 6), memory=96, code=bhrun.GUEST_STOPPED, slow=BOCHS, timeout=90,
+                expect=(r"^remnant: %s functions, %s engines run" % (functions, engines), r"^remnant: disfigured",
+                        r"^remnant: %s functions, headers as they were, 0 bus masters, 0 engines run" % functions,
+                        r"vm service: exit 0") + undisturbed("same"), **rest)
+
+
 NO_TCO = {m: "its chip set has no such watchdog" for m in BOCHS}
 
 # ------------------------------------------------------------------------------------- isolated guests
@@ -182,6 +196,12 @@ CASES = [
            qemu_args=("-global", "ICH9-LPC.noreboot=false")),
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),
+    remnant("", "10", "4", machines=QEMU, left_out={m: "hostile-remnant-pc stands for it" for m in BOCHS}, qemu_args=REMNANTS),
+    remnant("-pc", r"\d", r"\d", machines=BOCHS, left_out={"qemu-svm": "hostile-remnant stands for it"}),
+    bare("hostile-stays-stopped", section("remnant", "", "service", role="service", cpus="0", memory="rest", **{"on-fault": "restart"}),
+         witness("same", "0", 4), memory=96, code=bhrun.GUEST_STOPPED, machines=QEMU, left_out=ONLY_QEMU, qemu_args=("-device", "edu"),
+         expect=(r"^remnant: disfigured", r"vm service: stays stopped: PCI 00:\w\w\.\d, class 00ff00, has no reset that would end its DMA for good")
+         + undisturbed("same"), forbid=(r"vm service: restart",)),
     reborn(20, False),
     reborn(60, True, quick=False),
     isolated("registers", "cr0-nw", "cr0-paging", "cr3", "cr4", "efer", "xcr0", "virtualization", "hypercalls", "msrs",
