@@ -26,7 +26,6 @@ static struct {
 } chip;
 
 static struct uart u;
-static uint8_t registers[32]; /* only its addresses matter */
 
 static uint8_t lsr(void)
 {
