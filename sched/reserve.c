@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reservations: a budget in every period, earliest deadline first. */
 /*
- * Reservations: a budget in every period, earliest deadline first. A server that has budget and can run is active: its
+ * A server that has budget and can run is active: its
  * deadline is one period after the moment it became so, and what it uses until it sleeps or has used all comes back at
  * that deadline. So what becomes due within any stretch is at most a budget for each whole period in it, which is what
  * admission counts on, and nothing is saved up. (The classic rule of constant-bandwidth servers, which lets one that

@@ -112,6 +112,13 @@ struct sched_entity *sched_pick(void)
 	return e;
 }
 
+uint64_t sched_window_began(void)
+{
+	const struct sched *s = this_cpu()->sched;
+
+	return s->class == SCHED_WINDOW ? s->opens : 0;
+}
+
 bool sched_opens(void)
 {
 	return this_cpu()->sched->opening;

@@ -192,6 +192,9 @@ bool sched_is_current(const struct sched_entity *e);
 void sched_open_slowly(void);
 bool sched_opens(void);
 
+/* TSC at which the window began that the current entity runs in; 0: it runs in none. */
+uint64_t sched_window_began(void);
+
 /* Make @cpu leave its guest and look at its requests. Any CPU. */
 void sched_kick(struct cpu *cpu, uint64_t request);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Shares: proportional time by weight. */
 /*
- * Shares: proportional time by weight. Each entity asks for a slice at a time. A request is due from its virtual begin
+ * Each entity asks for a slice at a time. A request is due from its virtual begin
  * on and until its virtual end, a slice divided by the weight later. Of those that have begun the first to end is
  * served (earliest eligible virtual deadline first: Stoica and Abdel-Wahab, 1995): nobody is ever more than a slice
  * ahead of its share or behind it.

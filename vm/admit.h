@@ -59,11 +59,19 @@ struct admit_budget {
 struct admit_budget admit_budget(const struct config *c, const struct config_vm *vm, uint32_t cpu);
 
 /*
- * For time tables: vCPUs of @vm on a CPU; ns of each frame that windows take of it; the share of it that budgets take,
- * in units of 2^-30, rounded up; and bytes of all shared regions together.
+ * Of all stretches of time on a CPU with windows and budgets, ns: the first in which more can become due than there is
+ * at least (then it is refused); else that in which least is left. within 0: there is none; UINT64_MAX: too many.
+ */
+struct admit_tight {
+	uint64_t within, demand, supply;
+};
+struct admit_tight admit_tightest(const struct config *c, uint32_t cpu);
+
+/*
+ * For time tables: vCPUs of @vm on a CPU; the share of it that budgets take, in units of 2^-30, rounded up; and
+ * bytes of all shared regions together.
  */
 uint32_t admit_vcpus_on(const struct config_vm *vm, uint32_t cpu);
-uint64_t admit_windows(const struct config *c, uint32_t cpu);
 uint64_t admit_reserved(const struct config *c, uint32_t cpu);
 uint64_t admit_shared(const struct config *c);
 

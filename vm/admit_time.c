@@ -217,26 +217,6 @@ static uint64_t demand(const struct admission *a, uint32_t cpu, uint64_t len)
 	return sum;
 }
 
-/* Compare at every period's end up to @until; the first instant that fails, 0: none; UINT64_MAX: too many. */
-static uint64_t demand_fails(const struct admission *a, const struct table *t, uint64_t until)
-{
-	uint32_t instants = 0;
-
-	for (uint32_t i = 0; i < a->c->vm_count; i++) {
-		struct admit_budget b = admit_budget(a->c, &a->c->vms[i], t->cpu);
-
-		if (!b.budget || !b.period || !vcpus_on(&a->c->vms[i], t->cpu))
-			continue;
-		for (uint64_t at = b.period; at <= until; at += b.period) {
-			if (++instants > INSTANTS_MAX)
-				return UINT64_MAX;
-			if (demand(a, t->cpu, at) > supply(t, at))
-				return at;
-		}
-	}
-	return 0;
-}
-
 uint64_t admit_reserved(const struct config *c, uint32_t cpu)
 {
 	uint64_t sum = 0;
@@ -251,17 +231,51 @@ uint64_t admit_reserved(const struct config *c, uint32_t cpu)
 	return sum;
 }
 
-uint64_t admit_windows(const struct config *c, uint32_t cpu)
+static uint64_t share_left(const struct table *t)
 {
-	uint64_t sum = 0;
+	if (!t->windows)
+		return SHARE_ONE;
+	return t->windows >= t->frame ? 0 : ((t->frame - t->windows) << SHARE_BITS) / t->frame;
+}
 
+/* From here on demand cannot reach supply: it is at most its share, supply behind its own by a frame's at most. */
+static uint64_t last_instant(const struct table *t, uint64_t asked)
+{
+	return t->windows ? ((t->frame - t->windows) << SHARE_BITS) / (share_left(t) - asked) : 0;
+}
+
+/* Is demand a larger part of supply in @x than in @y? */
+static bool is_tighter(const struct admit_tight *x, const struct admit_tight *y)
+{
+	return (unsigned __int128)x->demand * y->supply > (unsigned __int128)y->demand * x->supply;
+}
+
+struct admit_tight admit_tightest(const struct config *c, uint32_t cpu)
+{
+	const struct admission a = {.c = c};
+	struct admit_tight most = {0};
+	uint64_t asked = admit_reserved(c, cpu), until;
+	uint32_t instants = 0;
+
+	table_make(&a, &table, cpu);
+	until = asked < share_left(&table) ? last_instant(&table, asked) : 0;
 	for (uint32_t i = 0; i < c->vm_count; i++) {
-		for (uint32_t k = 0; vcpus_on(&c->vms[i], cpu) && k < c->vms[i].window_count; k++) {
-			if (in_frame(&c->vms[i].windows[k], c->frame))
-				sum += c->vms[i].windows[k].length;
+		struct admit_budget b = admit_budget(c, &c->vms[i], cpu);
+
+		if (!b.budget || !b.period || !vcpus_on(&c->vms[i], cpu))
+			continue;
+		for (uint64_t at = b.period; at <= until; at += b.period) {
+			struct admit_tight now = {at, demand(&a, cpu, at), supply(&table, at)};
+
+			if (++instants > INSTANTS_MAX)
+				return (struct admit_tight){UINT64_MAX, 0, 0};
+			if (now.demand > now.supply)
+				return now;
+			if (!most.within || is_tighter(&now, &most))
+				most = now;
 		}
 	}
-	return sum;
+	return most;
 }
 
 uint32_t admit_vcpus_on(const struct config_vm *vm, uint32_t cpu)
@@ -281,19 +295,16 @@ static const struct config_vm *budget_vm(const struct admission *a, uint32_t cpu
 	return last;
 }
 
-/* Demand is at most its share of any time; supply falls behind its own share by one frame's supply at most. */
 static void rule_cpu_time(struct admission *a, uint32_t cpu)
 {
 	struct table *t = &table;
-	uint64_t asked = admit_reserved(a->c, cpu), share = SHARE_ONE, until = 0, at;
+	uint64_t asked = admit_reserved(a->c, cpu), share;
+	struct admit_tight tight;
 	const struct config_vm *vm = budget_vm(a, cpu);
 	struct config_pos where = {0, 0};
 
 	table_make(a, t, cpu);
-	if (t->windows >= t->frame && t->windows)
-		share = 0;
-	else if (t->windows)
-		share = ((t->frame - t->windows) << SHARE_BITS) / t->frame;
+	share = share_left(t);
 	if (!vm)
 		return;
 	where = vm->at[vm->budget ? VM_RESERVE : VM_CPUS];
@@ -307,21 +318,19 @@ static void rule_cpu_time(struct admission *a, uint32_t cpu)
 			(unsigned long long)((share * 1000 >> SHARE_BITS) % 10));
 		return;
 	}
-	if (t->windows)
-		until = ((t->frame - t->windows) << SHARE_BITS) / (share - asked);
-	at = demand_fails(a, t, until);
-	if (at == UINT64_MAX)
+	tight = admit_tightest(a->c, cpu);
+	if (tight.within == UINT64_MAX)
 		admit_complain(
 			a, vm, where,
 			"whether the budgets on CPU %u fit cannot be told: too many periods; make them longer",
 			cpu);
-	else if (at)
+	else if (tight.demand > tight.supply)
 		admit_complain(
 			a, vm, where,
 			"the budgets on CPU %u need %llu us in %llu us, its windows leave %llu us of them",
-			cpu, (unsigned long long)(demand(a, cpu, at) / 1000),
-			(unsigned long long)(at / 1000),
-			(unsigned long long)(supply(t, at) / 1000));
+			cpu, (unsigned long long)(tight.demand / 1000),
+			(unsigned long long)(tight.within / 1000),
+			(unsigned long long)(tight.supply / 1000));
 }
 
 /* The sums above hold only for windows that are right each, and apart. */

@@ -5,6 +5,7 @@
 #include "arch/cpu.h"
 #include "arch/log.h"
 #include "arch/msr.h"
+#include "arch/options.h"
 #include "arch/paging.h"
 #include "arch/percpu.h"
 #include "arch/pool.h"
@@ -34,12 +35,24 @@
 #define PORTS		  65536
 #define QUOTA_FRAMES	  4096 /* of the pool, for one VM: tables, control blocks, save areas */
 
+/* Does it count at one rate, and on all CPUs the same? Of the first the boot line may say more than the processor. */
+static INIT bool tsc_is_invariant(void)
+{
+	for (uint32_t i = 0; i < cpu_count; i++) {
+		int64_t skew = cpu_by_index[i] ? cpu_by_index[i]->tsc_skew : 0;
+
+		if ((uint64_t)(skew < 0 ? -skew : skew) > sched_lead)
+			return false;
+	}
+	return option_on("tsc-invariant") || (cpuid(CPUID_MAX_EXT, 0).eax >= CPUID_POWER &&
+					      cpuid(CPUID_POWER, 0).edx & CPUID_INVARIANT);
+}
+
 INIT uint64_t build_features(void)
 {
 	uint64_t f = REQUIRE_NESTED_PAGING;
 
-	if (cpuid(CPUID_MAX_EXT, 0).eax >= CPUID_POWER &&
-	    cpuid(CPUID_POWER, 0).edx & CPUID_INVARIANT)
+	if (tsc_is_invariant())
 		f |= REQUIRE_INVARIANT_TSC;
 	if (cpuid(1, 0).ecx & CPUID1_ECX_X2APIC)
 		f |= REQUIRE_X2APIC;

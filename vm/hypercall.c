@@ -18,6 +18,13 @@ static int64_t call_vcpu_id(struct vcpu *v)
 	return v->id;
 }
 
+static int64_t call_window(struct vcpu *v)
+{
+	uint64_t began = sched_window_began();
+
+	return began ? (int64_t)(began + v->arch.tsc_offset) : -ENOENT;
+}
+
 static int64_t call_none(struct vcpu *v)
 {
 	(void)v;
@@ -101,7 +108,8 @@ static int64_t call_kvm(struct vcpu *v)
 static int64_t (*const calls[CALLS])(struct vcpu *v) = {
 	[BULKHEAD_CALL_VERSION - BULKHEAD_CALL_FIRST] = call_version,
 	[BULKHEAD_CALL_VCPU_ID - BULKHEAD_CALL_FIRST] = call_vcpu_id,
-	[BULKHEAD_CALL_VCPU_ID - BULKHEAD_CALL_FIRST + 1 ... CALLS - 1] = call_none,
+	[BULKHEAD_CALL_WINDOW - BULKHEAD_CALL_FIRST] = call_window,
+	[BULKHEAD_CALL_WINDOW - BULKHEAD_CALL_FIRST + 1 ... CALLS - 1] = call_none,
 };
 
 static int64_t call(struct vcpu *v)

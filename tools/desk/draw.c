@@ -2,6 +2,7 @@
 /* Memory and time as text. */
 
 #include <stdio.h>
+#include "sched/sched.h"
 #include "tools/desk/desk.h"
 
 #define COLUMNS	   60
@@ -152,12 +153,45 @@ static void draw_share(const char *what, uint64_t share)
 	printf(" %s %llu.%llu%%", what, n / 10, n % 10);
 }
 
+/* ns of each frame that windows take of the CPU; those that are not in the frame do not count. */
+static uint64_t windows_on(const struct config *c, uint32_t cpu)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < c->vm_count; i++) {
+		const struct config_vm *vm = &c->vms[i];
+
+		for (uint32_t k = 0; admit_vcpus_on(vm, cpu) && k < vm->window_count; k++) {
+			const struct config_window *w = &vm->windows[k];
+
+			if (w->start < c->frame && w->length <= c->frame - w->start)
+				sum += w->length;
+		}
+	}
+	return sum;
+}
+
+/* Why the budgets fit, and what is assumed of the hypervisor. */
+static void draw_proof(const struct config *c, uint32_t cpu)
+{
+	struct admit_tight t = admit_tightest(c, cpu);
+
+	if (t.within && t.within != UINT64_MAX)
+		printf("  tightest: in any %llu us at most %llu us become due, at least %llu us are left\n",
+		       (unsigned long long)(t.within / 1000), (unsigned long long)(t.demand / 1000),
+		       (unsigned long long)(t.supply / 1000));
+	if (windows_on(c, cpu))
+		printf("  assumed: others stop %u us before a window, which is enough to leave any guest;\n"
+		       "           measured: docs/performance.md, \"Windows\", by make bench\n",
+		       SCHED_LEAD_NS / 1000);
+}
+
 void draw_cpus(const struct config *c, const struct machine *m)
 {
 	uint64_t windows, budgets, one = BIT(SHARE_BITS);
 
 	for (uint32_t cpu = 0; cpu < m->cpus; cpu++) {
-		windows = admit_windows(c, cpu);
+		windows = windows_on(c, cpu);
 		budgets = admit_reserved(c, cpu);
 		printf("\nCPU %u:", cpu);
 		windows = !c->frame ? 0 : (min_u64(windows, c->frame) << SHARE_BITS) / c->frame;
@@ -171,5 +205,6 @@ void draw_cpus(const struct config *c, const struct machine *m)
 			if (admit_vcpus_on(&c->vms[i], cpu))
 				draw_vm(c, cpu, i);
 		}
+		draw_proof(c, cpu);
 	}
 }
