@@ -144,6 +144,13 @@ static int hole_add(struct vm *vm, uint64_t first, uint64_t last, bool trap)
 	return 0;
 }
 
+/* memory_fault of another vCPU may be looking: no hole is missed meanwhile. */
+static void hole_drop(struct vm *vm, struct vm_hole *h)
+{
+	*h = vm->holes[vm->hole_count - 1];
+	__atomic_store_n(&vm->hole_count, vm->hole_count - 1, __ATOMIC_RELEASE);
+}
+
 INIT int memory_hide(struct vm *vm, uint64_t first, uint64_t last)
 {
 	return hole_add(vm, ALIGN_DOWN(first, PAGE_SIZE), ALIGN_UP(last + 1, PAGE_SIZE) - 1, false);
@@ -192,7 +199,14 @@ bool memory_fault(struct vm *vm, uint64_t gpa)
 		if (hole_find(vm, base, base + size - 1))
 			return false;
 	}
-	return identity_map(vm, base, size) == 0;
+	if (identity_map(vm, base, size))
+		return false;
+	/* One that was made since: whoever made it has unmapped the place before this mapping, or will see it. */
+	if (hole_find(vm, base, base + size - 1)) {
+		nested_unmap(&vm->nested, GPA(base), size);
+		memory_flush(vm);
+	}
+	return true;
 }
 
 /* --- isolated VMs --- */
@@ -510,7 +524,7 @@ static int trap_off(struct vm *vm, uint64_t gpa, uint64_t len)
 
 	if (!h || !h->trap || h->first != gpa || h->last != gpa + len - 1)
 		return -EPERM;
-	*h = vm->holes[--vm->hole_count];
+	hole_drop(vm, h);
 	return identity_map(vm, gpa, len);
 }
 
@@ -541,8 +555,11 @@ int memory_window_open(struct vm *vm, uint64_t gpa, uint64_t len)
 	if (err || !vm->service)
 		return err;
 	err = hole_add(vm, gpa, gpa + len - 1, true);
-	if (!err)
-		err = nested_unmap(&vm->nested, GPA(gpa), len);
+	if (err)
+		return err;
+	err = nested_unmap(&vm->nested, GPA(gpa), len);
+	if (err)
+		vm->hole_count--;
 	return err;
 }
 
@@ -551,6 +568,6 @@ void memory_window_close(struct vm *vm, uint64_t gpa, uint64_t len)
 	struct vm_hole *h = vm->service ? hole_find(vm, gpa, gpa + len - 1) : NULL;
 
 	if (h)
-		*h = vm->holes[--vm->hole_count];
+		hole_drop(vm, h);
 	nested_unmap(&vm->nested, GPA(gpa), len);
 }
