@@ -75,6 +75,8 @@ void queue_add(struct sched *s, struct sched_entity *e, uint64_t now)
 
 void queue_del(struct sched *s, struct sched_entity *e, uint64_t now)
 {
+	e->queued = false;
+	s->count--;
 	charge(s, now);
 	if (s->current == e)
 		__atomic_store_n(&s->current, NULL, __ATOMIC_RELAXED);
@@ -87,8 +89,6 @@ void queue_del(struct sched *s, struct sched_entity *e, uint64_t now)
 	if (e->weight)
 		share_del(s, e);
 	e->since = now;
-	e->queued = false;
-	s->count--;
 }
 
 void queue_yield(struct sched *s)

@@ -33,7 +33,7 @@ static INIT int room_make(const struct config *c, uint32_t cpu)
 		n += admit_vcpus_on(&c->vms[i], cpu);
 	if (n <= SCHED_INLINE)
 		return 0;
-	slots = frames_for(4 * sizeof(*slots) * n);
+	slots = frames_for(4 * sizeof(void *) * n);
 	if (!slots)
 		return -ENOMEM;
 	sched_room(cpu_by_index[cpu], slots, n);
