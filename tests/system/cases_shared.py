@@ -100,5 +100,5 @@ CASES = [
     linux("debian", "1e.0", role="service"),
     flood("1"),
     fuzz(1, 20000),
-    fuzz(2, 300000, quick=False),
+    fuzz(2, 300000, quick=False, timeout=300),
 ]
