@@ -93,7 +93,8 @@ static volatile uint32_t *engine(uint32_t i)
 	uint16_t bdf = pci_find(0, engines[i].class, 0);
 	uint64_t bar = bdf == NOBODY ? 0 : pci_bar(bdf, engines[i].bar);
 
-	return bar ? (volatile uint32_t *)(bar + engines[i].off) : NULL;
+	/* start.asm maps 4 GiB */
+	return bar && !(bar >> 32) ? (volatile uint32_t *)(bar + engines[i].off) : NULL;
 }
 
 static void disfigure(uint16_t bdf, uint32_t n)

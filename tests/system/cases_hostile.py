@@ -122,7 +122,8 @@ REMNANTS = ("-device", "pcie-root-port,id=slot1,chassis=1", "-device", "e1000e,b
 def remnant(name, functions, engines, **rest):
     """A row: a guest hides and moves every function and lets devices run; its next life finds none of that."""
     guest = section("remnant", "", "service", role="service", cpus="0", memory="rest", **{"on-fault": "restart"})
-    return bare("hostile-remnant" + name, guest, witness("same", "0", 6), memory=96, code=bhrun.GUEST_STOPPED, slow=BOCHS, timeout=90,
+    rest.setdefault("memory", 96)
+    return bare("hostile-remnant" + name, guest, witness("same", "0", 6), code=bhrun.GUEST_STOPPED, slow=BOCHS, timeout=90,
                 expect=(r"^remnant: %s functions, %s engines run" % (functions, engines), r"^remnant: disfigured",
                         r"^remnant: %s functions, headers as they were, 0 bus masters, 0 engines run" % functions,
                         r"vm service: exit 0") + undisturbed("same"), **rest)
@@ -197,6 +198,8 @@ CASES = [
     power("wide", "power-off by S5.*vm service: exit 0", bhrun.PASS),
     power_of_another("cf9"),
     remnant("", "10", "4", machines=QEMU, left_out={m: "hostile-remnant-pc stands for it" for m in BOCHS}, qemu_args=REMNANTS),
+    remnant("-uefi", r"\d+", r"\d", machines=QEMU, left_out={m: "Bochs has BIOS firmware" for m in BOCHS}, firmware="uefi", memory=256,
+            quick=False, qemu_args=REMNANTS),
     remnant("-pc", r"\d", r"\d", machines=BOCHS, left_out={"qemu-svm": "hostile-remnant stands for it"}),
     bare("hostile-stays-stopped", section("remnant", "", "service", role="service", cpus="0", memory="rest", **{"on-fault": "restart"}),
          witness("same", "0", 4), memory=96, code=bhrun.GUEST_STOPPED, machines=QEMU, left_out=ONLY_QEMU, qemu_args=("-device", "edu"),

@@ -298,9 +298,7 @@ CASES = [
     linux("linux-sleep-idle", "sleep", direct=(), script=wake, left_out=NO_HANDS,
           expect=(r"^BHTEST sleep: pass", r"bulkhead: \[.*vm service: power-off by S5")),
     lives("linux-lives", "virtio-net-pci", "virtio_net", 2, quick=False),
-    lives("linux-lives-4", "e1000e", "e1000e", 4, cpus=2, quick=False),
     lives("linux-lives-e1000", "e1000", "e1000", 3, quick=False),
     lives("linux-lives-bus", "virtio-net-pci,bus=slot1", "virtio_net", 3, quick=False, more=BEHIND_A_PORT),
-    lives("linux-lives-uefi", "virtio-net-pci", "virtio_net", 3, quick=False, firmware="uefi", kernel=BZIMAGE),
     linux("linux-clocks", "clocks", quick=False, left_out=NO_CLOCKS),
 ]
