@@ -46,7 +46,7 @@ PARALLEL = --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(s
 ifdef HOOKS
 SOURCES += $(wildcard tests/hooks/*.c)
 ASMS += $(wildcard tests/hooks/*.asm)
-LDFLAGS := --defsym=image_has_hooks=1 $(LDFLAGS) --wrap=exit_hypercall --wrap=vmx_enter $(foreach f,vmx_exited svm_exited msr_read_safe msr_write_safe,--wrap=$f)
+LDFLAGS := --defsym=image_has_hooks=1 $(LDFLAGS) --wrap=exit_hypercall --wrap=vmx_enter $(foreach f,vmx_exited svm_exited msr_read_safe msr_write_safe exit_npf trap_handle cpu_sleep,--wrap=$f)
 OBJECTS := $(SOURCES:%=$(BUILD)/obj/%.o) $(ASMS:%=$(BUILD)/obj/%.o)
 endif
 

@@ -9,8 +9,10 @@
 #include "lib/printf.h"
 #include "lib/ptab_format.h"
 #include "lib/string.h"
+#include "tests/hooks/cut.h"
 #include "tests/hooks/hooks.h"
 #include "tests/hooks/mce.h"
+#include "tests/hooks/race.h"
 #include "vm/hypercall.h"
 #include "vm/vm.h"
 #include "vmx/vmx.h"
@@ -98,6 +100,7 @@ static uint64_t entry_try(struct vcpu_arch *v)
 
 uint64_t hook_enter(struct vcpu_arch *v)
 {
+	hook_race_enter();
 	if (unlikely(hook_mce_entry(v)))
 		return VMX_EXITED;
 	if (likely(hook.armed != v))
@@ -137,6 +140,12 @@ static void device_access(struct vcpu *v, void *arg, uint64_t gpa, uint8_t size,
 		memcpy(value, at, size);
 }
 
+void hook_nested_flip(struct vcpu *v, uint64_t gpa, uint64_t bits)
+{
+	*nested_leaf(v->vm, GPA(gpa)) ^= bits;
+	__atomic_store_n(&v->arch.flush, true, __ATOMIC_RELAXED);
+}
+
 static int64_t hook_call(struct vcpu *v, uint64_t call, uint64_t b, uint64_t c)
 {
 	switch (call) {
@@ -153,9 +162,13 @@ static int64_t hook_call(struct vcpu *v, uint64_t call, uint64_t b, uint64_t c)
 		hook.armed = &v->arch;
 		return 0;
 	case HOOK_NESTED:
-		*nested_leaf(v->vm, GPA(b)) ^= c;
-		__atomic_store_n(&v->arch.flush, true, __ATOMIC_RELAXED);
+		hook_nested_flip(v, b, c);
 		return 0;
+	case HOOK_RACE:
+		return hook_race(v, b);
+	case HOOK_CUT:
+	case HOOK_CUT_SEEN:
+		return hook_cut(v, call, b, c);
 	case HOOK_READ:
 		return (int64_t)vmcs_read(b);
 	case HOOK_MEMORY:

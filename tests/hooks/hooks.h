@@ -41,7 +41,22 @@
 /* RBX: guest-physical address of two pages without memory. They become a device that is memory. 0 or negative. */
 #define HOOK_MEMORY    0x7e57000c
 
-#define HOOK_LAST HOOK_MEMORY
+/*
+ * RBX: guest-physical address, RCX: bits to flip in the nested table's last entry for it, so that the next access faults.
+ * That exit puts them back, and the guest goes on.
+ */
+#define HOOK_CUT		     0x7e57000d
+/* Exits by that since the last call, in the low half; in the high half the delivery cut short, HOOK_CUT_EVENT or 0. */
+#define HOOK_CUT_SEEN		     0x7e57000e
+#define HOOK_CUT_EVENT(type, vector) (0x80000000 | (type) << 8 | (vector))
+
+/*
+ * An NMI of the machine at place RBX, the next time that this processor comes there: places are the instructions between
+ * a look at the requests and what must not follow it. 0: there is no such place; 1: on the way to sleep; 2: to an entry.
+ */
+#define HOOK_RACE 0x7e57000f
+
+#define HOOK_LAST HOOK_RACE
 
 /* Before each try the processor is asked for MSR HOOK_MARK + number, which an emulator's log names. */
 #define HOOK_MARK 0x7e580000
