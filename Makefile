@@ -26,7 +26,7 @@ BARE     := -std=gnu11 -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-pic
             -fno-strict-aliasing -g -ffile-prefix-map=$(CURDIR)=. -MMD -MP
 # What runs in an ordinary exit is built for speed, the rest for size.
 FAST     := $(addsuffix /%,arch boot ept lib sched) $(foreach d,svm vmx,$(addprefix $d/,cpu.c exit.c vcpu.c)) \
-            $(addprefix vm/,board.c console.c console_%.c cpuid.c cr.c decode%.c emulate.c emulate_mem.c exit.c gmem.c gwalk.c hypercall.c \
+            $(addprefix vm/,board.c conring.c console.c console_%.c cpuid.c cr.c decode%.c emulate.c emulate_mem.c exit.c gmem.c gwalk.c hypercall.c \
             io.c irq.c memory.c mmio.c msr.c run.c vcpu.c xstate.c) $(addprefix vdev/,vioapic.c vlapic%.c vpic.c vuart.c)
 # (For size GCC would copy byte by byte, by REP MOVSB, where lib/string.c takes eight. Clang calls it anyway.)
 optimize  = $(if $(filter $(FAST),$(1)),-O2,-Os $(if $(findstring clang,$(CC)),,-mstringop-strategy=libcall))

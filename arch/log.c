@@ -20,9 +20,14 @@ static const char *const level_names[LOG_LEVEL_COUNT] = {
 };
 
 static struct {
-	struct lock lock; /* the ring, head and the list of sinks */
-	uint64_t head;	  /* bytes ever written */
+	struct lock lock;   /* the ring, its ends, the lists */
+	uint64_t head;	    /* bytes ever written */
+	uint64_t tail;	    /* where the oldest whole line begins */
+	uint64_t tail_line; /* its number; the first line ever is 0 */
+	uint64_t head_line;
 	struct log_sink *sinks;
+	struct log_kept *kept;
+	void (*notify)(void);
 	uint64_t tsc0;
 	uint32_t khz;
 	bool crashing;
@@ -105,46 +110,80 @@ static void sink_write(const struct log_sink *sink, const char *line, uint32_t l
 		sink->write(line, len);
 }
 
-void log_write(int level, const char *fmt, ...)
+/* Make room for @len bytes: the oldest lines go. Lock held. */
+static void ring_make_room(uint32_t len)
+{
+	while (the_log.head + len - the_log.tail > LOG_RING_SIZE) {
+		while (the_log.ring[the_log.tail++ & RING_MASK] != '\n')
+			;
+		the_log.tail_line++;
+	}
+}
+
+static void kept_fill(struct log_kept *k, int level, const char *line, uint32_t len)
+{
+	if (!k->len) {
+		k->next = the_log.kept;
+		the_log.kept = k;
+	}
+	k->pos = the_log.head;
+	k->line = the_log.head_line;
+	k->len = len;
+	k->level = level;
+	memcpy(k->text, line, len);
+}
+
+static void log_add(int level, struct log_kept *kept, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_MAX], line[LOG_LINE_MAX];
+	void (*notify)(void);
 	struct log_sink *sink;
 	uint32_t len;
 	bool locked;
-	va_list ap;
 
 	if (level < 0 || level >= LOG_LEVEL_COUNT)
 		level = LOG_ERROR;
-	va_start(ap, fmt);
 	vsnprintf_(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	locked = log_lock();
 	len = log_compose(line, level, text);
+	ring_make_room(len);
+	if (kept)
+		kept_fill(kept, level, line, len);
 	for (uint32_t i = 0; i < len; i++)
 		the_log.ring[(the_log.head + i) & RING_MASK] = line[i];
 	the_log.head += len;
+	the_log.head_line++;
 	for (sink = the_log.sinks; sink; sink = sink->next)
 		if (level <= sink->level)
 			sink_write(sink, line, len);
+	notify = the_log.notify;
 	log_unlock(locked);
+	if (notify && locked)
+		notify();
+}
+
+void log_write(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_add(level, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void log_keep(struct log_kept *kept, int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_add(level, kept, fmt, ap);
+	va_end(ap);
 }
 
 void log_clock(uint32_t khz, uint64_t tsc0)
 {
 	the_log.tsc0 = tsc0;
 	atomic_store_u32(&the_log.khz, khz);
-}
-
-/* The oldest position that starts a whole line. Lock held. */
-static uint64_t log_oldest(void)
-{
-	uint64_t pos = the_log.head - LOG_RING_SIZE;
-
-	if (the_log.head <= LOG_RING_SIZE)
-		return 0;
-	while (pos < the_log.head && the_log.ring[pos & RING_MASK] != '\n')
-		pos++;
-	return pos + 1;
 }
 
 /* Copy one line from *@pos on. Lock held; *@pos starts a line before head. Returns its length. */
@@ -177,7 +216,7 @@ void log_sink_add(struct log_sink *sink)
 {
 	char line[LOG_LINE_MAX];
 	bool locked = log_lock();
-	uint64_t pos = log_oldest();
+	uint64_t pos = the_log.tail;
 
 	while (pos < the_log.head) {
 		uint32_t len = log_copy_line(&pos, line);
@@ -203,18 +242,81 @@ void log_sink_remove(struct log_sink *sink)
 	log_unlock(locked);
 }
 
-uint32_t log_read(uint64_t *pos, char *buf, uint32_t size)
+uint32_t log_line(uint64_t *pos, char line[LOG_LINE_MAX])
 {
 	bool locked = log_lock();
-	uint64_t oldest = log_oldest();
-	uint32_t n = 0;
+	uint32_t n;
 
-	if (*pos < oldest)
-		*pos = oldest;
-	while (n < size && *pos < the_log.head)
-		buf[n++] = the_log.ring[(*pos)++ & RING_MASK];
+	*pos = max_u64(*pos, the_log.tail);
+	n = log_copy_line(pos, line);
 	log_unlock(locked);
 	return n;
+}
+
+void log_notify(void (*fn)(void), struct log_reader *r)
+{
+	bool locked = log_lock();
+
+	the_log.notify = fn;
+	*r = (struct log_reader){the_log.head, the_log.head_line};
+	log_unlock(locked);
+}
+
+bool log_waiting(const struct log_reader *r)
+{
+	return atomic_load_u64(&the_log.head) != r->pos;
+}
+
+/* The first kept line of those that are overwritten, from @pos on. Lock held. */
+static const struct log_kept *kept_first(uint64_t pos)
+{
+	const struct log_kept *first = NULL;
+
+	for (const struct log_kept *k = the_log.kept; k; k = k->next)
+		if (k->pos >= pos && k->pos < the_log.tail && (!first || k->pos < first->pos))
+			first = k;
+	return first;
+}
+
+/* The next line, whatever its level. Lock held; there is one. */
+static uint32_t reader_step(struct log_reader *r, char line[LOG_LINE_MAX], uint32_t *lost,
+			    int *level)
+{
+	const struct log_kept *k = r->pos < the_log.tail ? kept_first(r->pos) : NULL;
+	uint32_t len;
+
+	if (k) {
+		*lost += (uint32_t)(k->line - r->line);
+		*r = (struct log_reader){k->pos + k->len, k->line + 1};
+		memcpy(line, k->text, k->len);
+		*level = k->level;
+		return k->len;
+	}
+	if (r->pos < the_log.tail) {
+		*lost += (uint32_t)(the_log.tail_line - r->line);
+		*r = (struct log_reader){the_log.tail, the_log.tail_line};
+	}
+	len = log_copy_line(&r->pos, line);
+	r->line++;
+	*level = log_line_level(line, len);
+	return len;
+}
+
+uint32_t log_next(struct log_reader *r, int level, char line[LOG_LINE_MAX], uint32_t *lost)
+{
+	bool locked = log_lock();
+	uint32_t len = 0;
+
+	*lost = 0;
+	for (uint32_t i = 0; i < LOG_SKIP_MAX && !len && r->pos != the_log.head; i++) {
+		int found;
+
+		len = reader_step(r, line, lost, &found);
+		if (found > level)
+			len = 0;
+	}
+	log_unlock(locked);
+	return len;
 }
 
 void log_crash_mode(void)

@@ -43,6 +43,18 @@ struct log_sink {
  */
 void log_write(int level, const char *fmt, ...) PRINTF(2, 3);
 
+/* A line that no reader misses, even where the ring is overwritten before it comes there. Zeroed by its owner at first. */
+struct log_kept {
+	struct log_kept *next; /* all of this is the log's own */
+	uint64_t pos, line;
+	uint32_t len;
+	int level;
+	char text[LOG_LINE_MAX];
+};
+
+/* As log_write; the line is kept in @kept, which holds one: the one before may be missed from now on. */
+void log_keep(struct log_kept *kept, int level, const char *fmt, ...) PRINTF(3, 4);
+
 #define log_fatal(...)	 log_write(LOG_FATAL, __VA_ARGS__)
 #define log_refused(...) log_write(LOG_REFUSED, __VA_ARGS__)
 #define log_error(...)	 log_write(LOG_ERROR, __VA_ARGS__)
@@ -60,10 +72,31 @@ void log_sink_add(struct log_sink *sink);
 void log_sink_remove(struct log_sink *sink);
 
 /*
- * Copy what the ring holds from position *@pos on (0: the oldest kept) to @buf, at most @size bytes, and move *@pos
- * behind it. A position that is overwritten already moves to the oldest whole line. Returns bytes copied, 0: no more.
+ * Copy the line at position *@pos (0: the oldest kept), newline included, and move *@pos behind it. A position that is
+ * overwritten already moves to the oldest line. Returns its length, 0: no more.
  */
-uint32_t log_read(uint64_t *pos, char *buf, uint32_t size);
+uint32_t log_line(uint64_t *pos, char line[LOG_LINE_MAX]);
+
+/* Where somebody who takes the log line by line is. */
+struct log_reader {
+	uint64_t pos, line;
+};
+
+/*
+ * Call @fn after each line from now on: with no lock of the log held, on the CPU that wrote it, not once the machine
+ * crashes. @r begins behind the last line.
+ */
+void log_notify(void (*fn)(void), struct log_reader *r);
+
+/* Is there anything that @r has not seen? No lock. */
+bool log_waiting(const struct log_reader *r);
+
+/*
+ * The next line of at most @level, newline included, and in *@lost how many before it (of any level) were overwritten.
+ * 0: there is none, or LOG_SKIP_MAX lines of other levels were passed over; log_waiting knows.
+ */
+#define LOG_SKIP_MAX 8
+uint32_t log_next(struct log_reader *r, int level, char line[LOG_LINE_MAX], uint32_t *lost);
 
 /* From now on lines are written without the lock and synchronously: this CPU is crashing. There is no way back. */
 void log_crash_mode(void);

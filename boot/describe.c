@@ -5,7 +5,9 @@
 #include "arch/options.h"
 #include "boot/boot.h"
 #include "drivers/pci.h"
+#include "lib/printf.h"
 #include "vm/admit.h"
+#include "vm/prompt.h"
 
 extern uint8_t image_start[], image_data_end[];
 
@@ -13,6 +15,20 @@ static const char *const memory_words[] = {"", "ram", "reserved", "acpi", "nvs",
 
 static struct pci_list list INITBSS;
 static struct machine_function functions[PCI_FUNCTIONS_MAX] INITBSS;
+
+/* To the log with debug=on, and to whoever asks at the prompt. */
+static INIT PRINTF(1, 2) void describe(const char *fmt, ...)
+{
+	char text[100];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf_(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (option_on("debug"))
+		log_debug("machine: %s", text);
+	prompt_report(text);
+}
 
 static INIT bool devices_wanted(void)
 {
@@ -25,7 +41,7 @@ static INIT bool devices_wanted(void)
 
 INIT void describe_functions(struct machine *m)
 {
-	if (!devices_wanted() && !option_on("debug"))
+	if (!devices_wanted() && !option_on("debug") && !prompt_is_on())
 		return;
 	pci_scan(&list); /* what does not fit is left out; the log says so where it matters */
 	for (uint32_t i = 0; i < list.count; i++)
@@ -41,32 +57,32 @@ static INIT void functions_log(void)
 	for (uint32_t i = 0; i < list.count; i++) {
 		const struct pci_function *f = &list.functions[i];
 
-		log_debug("machine: pci 0:%02x:%02x.%x %04x:%04x %02x%02x%02x%s", PCI_BUS(f->bdf),
-			  PCI_DEVICE(f->bdf), PCI_FUNCTION(f->bdf), f->vendor, f->device, f->class,
-			  f->subclass, f->interface,
-			  f->header == PCI_HEADER_NORMAL ? "" : " bridge");
+		describe("pci 0:%02x:%02x.%x %04x:%04x %02x%02x%02x%s", PCI_BUS(f->bdf),
+			 PCI_DEVICE(f->bdf), PCI_FUNCTION(f->bdf), f->vendor, f->device, f->class,
+			 f->subclass, f->interface,
+			 f->header == PCI_HEADER_NORMAL ? "" : " bridge");
 	}
 }
 
 INIT void describe_machine(const struct machine *m)
 {
-	if (!option_on("debug"))
+	if (!option_on("debug") && !prompt_is_on())
 		return;
-	log_debug("machine: cpus %u", m->cpus);
+	describe("cpus %u", m->cpus);
 	for (uint32_t bit = 0; bit < 64; bit++) {
 		if (m->features & BIT(bit))
-			log_debug("machine: has %s", config_require_name(BIT(bit)));
+			describe("has %s", config_require_name(BIT(bit)));
 	}
 	if (acpi_table_find(&boot_acpi, "DMAR"))
-		log_debug("machine: iommu vt-d");
+		describe("iommu vt-d");
 	if (acpi_table_find(&boot_acpi, "IVRS"))
-		log_debug("machine: iommu amd-vi");
-	log_debug("machine: image %lu %lu", ALIGN_UP(boot_image_size(), PAGE_SIZE),
-		  (uint64_t)(image_data_end - image_start));
+		describe("iommu amd-vi");
+	describe("image %lu %lu", ALIGN_UP(boot_image_size(), PAGE_SIZE),
+		 (uint64_t)(image_data_end - image_start));
 	for (uint32_t i = 0; i < m->range_count; i++)
-		log_debug("machine: memory %#lx %#lx %s", m->ranges[i].base.v, m->ranges[i].size,
-			  memory_words[m->ranges[i].type]);
+		describe("memory %#lx %#lx %s", m->ranges[i].base.v, m->ranges[i].size,
+			 memory_words[m->ranges[i].type]);
 	for (uint32_t i = 0; i < m->module_count; i++)
-		log_debug("machine: module %s %lu", m->modules[i].name, m->modules[i].size);
+		describe("module %s %lu", m->modules[i].name, m->modules[i].size);
 	functions_log();
 }

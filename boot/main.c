@@ -28,6 +28,7 @@
 #include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/power.h"
+#include "vm/prompt.h"
 #include "vm/vm.h"
 #include "vm/xstate.h"
 
@@ -345,6 +346,8 @@ static INIT void boot_continue(void)
 			VM_IOAPICS);
 	machine_power_init(&boot_acpi, boot_config.on_end);
 	console_init(&console_uart, &early_serial_sink);
+	if (boot_config.prompt)
+		prompt_init();
 	clock_init();
 	admit_all();
 	memory_share();

@@ -32,16 +32,28 @@ static void put(struct out *o, char c)
 	o->len++;
 }
 
+/* Of @n characters, how many there is room for. */
+static size_t fitting(const struct out *o, int n)
+{
+	size_t room = o->len < o->size ? o->size - o->len : 0;
+
+	return (size_t)n < room ? (size_t)n : room;
+}
+
 static void put_many(struct out *o, char c, int n)
 {
-	for (; n > 0; n--)
-		put(o, c);
+	if (n <= 0)
+		return;
+	memset(o->buf + o->len, c, fitting(o, n));
+	o->len += (size_t)n;
 }
 
 static void put_chars(struct out *o, const char *s, int n)
 {
-	for (; n > 0; n--)
-		put(o, *s++);
+	if (n <= 0)
+		return;
+	memcpy(o->buf + o->len, s, fitting(o, n));
+	o->len += (size_t)n;
 }
 
 static void put_text(struct out *o, const struct spec *f, const char *s, int len)

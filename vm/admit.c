@@ -24,7 +24,7 @@ int machine_module_find(const struct machine *m, const char *name)
 /* Keys that the format has and this version does not act on: to ignore them would be to break a promise. */
 static void rule_supported(struct admission *a, const struct config_vm *vm)
 {
-	static const enum config_vm_key unsupported[] = {VM_DEVICE, VM_WATCHDOG};
+	static const enum config_vm_key unsupported[] = {VM_DEVICE, VM_WATCHDOG, VM_PORT};
 	const char *name;
 	uint32_t i;
 
@@ -199,7 +199,7 @@ bool admit_module_kept(const struct config *c, const char *name)
 
 		for (uint32_t k = 0; k < vm->module_count; k++)
 			uses |= !strcmp(vm->modules[k].name, name);
-		if (uses && (config_vm_restarts(vm) || config_vm_has(vm, VM_FIRMWARE)))
+		if (uses && (config_restarts(c, vm) || config_vm_has(vm, VM_FIRMWARE)))
 			return true;
 	}
 	return false;

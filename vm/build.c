@@ -20,6 +20,7 @@
 #include "vm/memory.h"
 #include "vm/platform.h"
 #include "vm/power.h"
+#include "vm/prompt.h"
 #include "vm/restart.h"
 #include "vm/schedule.h"
 #include "vm/shm.h"
@@ -282,7 +283,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 						  .cmdline = in->module_words(c->modules[i].name)};
 	}
 	memory_load_target(vm, in, &target);
-	if (!e && config_vm_restarts(c))
+	if (!e && config_restarts(in->config, c))
 		e = restart_record(vm, &target);
 	if (!e && restart_possible(vm) && vm->service)
 		e = overlay_keep(vm, in->acpi);
@@ -344,6 +345,7 @@ INIT int build_vms(const struct build_input *in)
 
 INIT int build_finish(const struct build_input *in)
 {
+	exits_time(prompt_is_on() || option_on("debug"));
 	console_banner();
 	for (uint32_t i = 0; i < vm_count; i++) {
 		if (vms[i] && vms[i]->service)

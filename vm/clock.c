@@ -10,6 +10,7 @@
 #define MSR_KVM_WALL_CLOCK 0x4b564d00
 #define CLOCK_ENABLE	   BIT(0)
 #define CLOCK_TSC_STABLE   1
+#define CLOCK_PAUSED	   2 /* the guest was; it clears this when it has read it */
 #define NS_PER_S	   1000000000ULL
 
 /* ns = ((tsc - tsc_timestamp) << shift, or >> -shift) * mul >> 32, plus system_time */
@@ -86,6 +87,17 @@ static int wall_write(struct vcpu *v, uint64_t gpa)
 	};
 
 	return guest_write(v->vm, gpa, &page, sizeof(page));
+}
+
+void clock_paused(struct vcpu *v)
+{
+	uint8_t flags = CLOCK_TSC_STABLE | CLOCK_PAUSED;
+	uint64_t gpa = v->clock_msr & ~3ULL;
+
+	/* It was memory when the guest named it; if it is no more, there is nobody to tell. */
+	if (v->clock_msr & CLOCK_ENABLE)
+		(void)guest_write(v->vm, gpa + offsetof(struct clock_page, flags), &flags,
+				  sizeof(flags));
 }
 
 int clock_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)

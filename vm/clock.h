@@ -7,6 +7,9 @@
 #include "vm/vm.h"
 
 /* MSR_KVM_WALL_CLOCK_NEW and MSR_KVM_SYSTEM_TIME_NEW. 0, or -EINVAL for #GP. */
+/* @v, loaded on this CPU, was paused: its clock went on, and its page says why it jumps. */
+void clock_paused(struct vcpu *v);
+
 int clock_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 int clock_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 

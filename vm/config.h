@@ -35,6 +35,7 @@ enum config_system_key {
 	SYS_REQUIRE,
 	SYS_ON_REFUSAL,
 	SYS_ON_END,
+	SYS_PROMPT,
 	SYS_KEYS,
 };
 enum config_vm_key {
@@ -57,6 +58,7 @@ enum config_vm_key {
 	VM_DEVICE,
 	VM_SHARE,
 	VM_WATCHDOG,
+	VM_PORT,
 	VM_KEYS,
 };
 
@@ -135,6 +137,7 @@ struct config_vm {
 	struct config_share shares[CONFIG_SHARES];
 	uint32_t share_count;
 	uint64_t watchdog; /* ns; 0: none */
+	uint8_t port;	   /* of the machine's serial ports, 1 for COM1; 0: none */
 };
 
 struct config {
@@ -146,6 +149,7 @@ struct config {
 	enum config_on_refusal on_refusal;
 	uint64_t refusal_delay; /* ns */
 	enum config_on_end on_end;
+	bool prompt;
 	uint32_t vm_count;
 	struct config_vm
 		vms[CONFIG_VMS]; /* the first vm_count are valid, the rest is not even cleared */
@@ -184,10 +188,11 @@ static inline bool config_vm_has(const struct config_vm *vm, enum config_vm_key 
 	return vm->at[key].line != 0;
 }
 
-/* Can @vm ever be restarted? */
-static inline bool config_vm_restarts(const struct config_vm *vm)
+/* Can @vm, one of @c's, ever be restarted? */
+static inline bool config_restarts(const struct config *c, const struct config_vm *vm)
 {
-	return vm->on_fault == FAULT_RESTART || vm->on_exit == VM_EXIT_RESTART;
+	return vm->on_fault == FAULT_RESTART || vm->on_exit == VM_EXIT_RESTART ||
+	       (c->prompt && vm->role == ROLE_ISOLATED);
 }
 
 /* How many vCPUs has @vm on a machine of @cpus CPUs, and on which CPU is its vCPU @i? */

@@ -127,6 +127,23 @@ static void sys_on_end(struct key_target *t, struct span value)
 	t->c->on_end = v;
 }
 
+static void yes_or_no(struct key_target *t, struct span value, bool *out)
+{
+	static const struct choice words[] = {
+		{"no",  false},
+		       {"yes", true }
+	    };
+	uint32_t v = false;
+
+	choice_value(t, value, words, ARRAY_SIZE(words), &v, "yes, no");
+	*out = v;
+}
+
+static void sys_prompt(struct key_target *t, struct span value)
+{
+	yes_or_no(t, value, &t->c->prompt);
+}
+
 /* --- [vm] --- */
 
 static void vm_role(struct key_target *t, struct span value)
@@ -398,14 +415,7 @@ static void vm_window(struct key_target *t, struct span value)
 
 static void vm_donate(struct key_target *t, struct span value)
 {
-	static const struct choice words[] = {
-		{"no",  false},
-		       {"yes", true }
-	    };
-	uint32_t v = false;
-
-	choice_value(t, value, words, ARRAY_SIZE(words), &v, "yes, no");
-	t->vm->donate = v;
+	yes_or_no(t, value, &t->vm->donate);
 }
 
 static void vm_reserve(struct key_target *t, struct span value)
@@ -531,6 +541,20 @@ static void vm_watchdog(struct key_target *t, struct span value)
 		t->vm->watchdog = ns;
 }
 
+static void vm_port(struct key_target *t, struct span value)
+{
+	static const struct choice words[] = {
+		{"com1", 1},
+		     {"com2", 2},
+		  {"com3", 3},
+		       {"com4", 4}
+	  };
+	uint32_t v = 0;
+
+	choice_value(t, value, words, ARRAY_SIZE(words), &v, "com1, com2, com3, com4");
+	t->vm->port = (uint8_t)v;
+}
+
 const struct config_key config_system_keys[SYS_KEYS] = {
 	[SYS_FRAME] = {"frame",	sys_frame	 },
 	[SYS_RESERVE] = {"reserve",    sys_reserve   },
@@ -538,6 +562,7 @@ const struct config_key config_system_keys[SYS_KEYS] = {
 	[SYS_REQUIRE] = {"require",    sys_require   },
 	[SYS_ON_REFUSAL] = {"on-refusal", sys_on_refusal},
 	[SYS_ON_END] = {"on-end",	  sys_on_end    },
+	[SYS_PROMPT] = {"prompt",	  sys_prompt    },
 };
 
 const struct config_key config_vm_keys[VM_KEYS] = {
@@ -560,4 +585,5 @@ const struct config_key config_vm_keys[VM_KEYS] = {
 	[VM_DEVICE] = {"device",	 vm_device	  },
 	[VM_SHARE] = {"share",      vm_share     },
 	[VM_WATCHDOG] = {"watchdog",   vm_watchdog	},
+	[VM_PORT] = {"port",	     vm_port	    },
 };

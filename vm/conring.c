@@ -2,6 +2,7 @@
 /* Rings of console output. */
 
 #include "vm/conring.h"
+#include "lib/string.h"
 
 #define MASK   (CONRING_SIZE - 1)
 #define HIDDEN '.' /* stands for a byte that could drive a terminal */
@@ -15,6 +16,16 @@ void conring_put(struct conring *r, uint8_t byte)
 		r->lost++;
 	}
 	r->bytes[r->head++ & MASK] = byte;
+}
+
+void conring_write(struct conring *r, const void *bytes, uint32_t len)
+{
+	uint32_t at = r->head & MASK;
+	uint32_t first = len < CONRING_SIZE - at ? len : CONRING_SIZE - at;
+
+	memcpy(r->bytes + at, bytes, first);
+	memcpy(r->bytes, (const uint8_t *)bytes + first, len - first);
+	r->head += len;
 }
 
 uint32_t conring_take(struct conring *r, uint8_t *out, uint32_t max)
@@ -67,6 +78,25 @@ bool conring_line(struct conring *r, char *out, uint32_t size, bool unended)
 		return false;
 	}
 	r->tail = pos;
+	return true;
+}
+
+void conring_drop(struct conring *r)
+{
+	r->tail = r->head;
+	r->lost = 0;
+}
+
+bool conring_kept(const struct conring *r, uint64_t *pos, char *out, uint32_t size)
+{
+	if (r->head > CONRING_SIZE && *pos < r->head - CONRING_SIZE) {
+		*pos = r->head - CONRING_SIZE;
+		while (*pos != r->head && r->bytes[(*pos)++ & MASK] != '\n')
+			;
+	}
+	if (*pos == r->head)
+		return false;
+	line_copy(r, pos, out, size);
 	return true;
 }
 

@@ -21,6 +21,9 @@ struct conring {
 /* Add a byte; the oldest one that is not taken is lost where there is no room. */
 void conring_put(struct conring *r, uint8_t byte);
 
+/* Add @len bytes, for which there is room. */
+void conring_write(struct conring *r, const void *bytes, uint32_t len);
+
 static inline uint32_t conring_waiting(const struct conring *r)
 {
 	return (uint32_t)(r->head - r->tail);
@@ -34,6 +37,15 @@ uint32_t conring_take(struct conring *r, uint8_t *out, uint32_t max);
  * a NUL. A line that is not ended yet is taken if it is as long as that, or if @unended. False: there is none.
  */
 bool conring_line(struct conring *r, char *out, uint32_t size, bool unended);
+
+/* Nobody takes anything: what is kept is all there is. */
+void conring_drop(struct conring *r);
+
+/*
+ * One of the lines that are kept, taken or not, from *@pos (0: the oldest whole one) on; as above, and *@pos moves behind
+ * it. False: there is no more.
+ */
+bool conring_kept(const struct conring *r, uint64_t *pos, char *out, uint32_t size);
 
 /* How many bytes were lost since it was asked last. */
 uint64_t conring_lost(struct conring *r);

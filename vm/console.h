@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The physical serial port, shared by the log and every VM's COM1. Who has the focus is shown raw. */
+/* The physical serial port, shared by the log, the prompt and every VM's COM1. Who has the focus is shown raw. */
 
 #ifndef VM_CONSOLE_H
 #define VM_CONSOLE_H
@@ -9,7 +9,8 @@
 #include "vm/vm.h"
 
 /*
- * Typed before a key: n moves the focus to the next VM, s to the service guest; the key itself sends one.
+ * Typed before a key: n moves the focus to the next console, s to the service guest, p to the prompt; the key itself
+ * sends one.
  */
 #define CONSOLE_KEY	 0x1d
 #define CONSOLE_KEY_NAME "Ctrl-]"
@@ -32,10 +33,25 @@ void console_banner(void);
 /* Work that an interrupt left: tell a UART that there is room again. From the run loop, bounded. */
 void console_poll(void);
 
+/* Somebody who had no room for what was typed has room again. Any CPU. */
+void console_rx_wanted(void);
+
 /* @vm has come to its end: what it printed goes before what is said of it. */
 void console_settle(struct vm *vm);
 
 /* Write out what the ring holds, waiting, bounded: before a reset or power-off. */
 void console_flush(void);
+
+/* One of the last lines that @vm printed, from *@pos (0: the oldest kept) on, fit for a terminal. False: no more. */
+bool console_kept_line(struct vm *vm, uint64_t *pos, char *out, uint32_t size);
+
+/* --- the prompt's console; it is shown while it has the focus, and kept until then --- */
+
+/* There is a prompt. Boot. 0; -ENODEV: no port that interrupts; -ENOMEM. */
+int console_prompt_init(void);
+/* How many bytes it can print now. Where that is less than it wants it is started again (prompt_go) when there is more. */
+uint32_t console_prompt_room(void);
+/* At most as much as there is room for. */
+void console_prompt_put(const char *text, uint32_t len);
 
 #endif

@@ -337,6 +337,8 @@ void restart_vcpu(struct vcpu *v)
 	if (vm->loud)
 		log_info("vm %s: restart %u, %u frames", vm->name, vm->restarts, vm->quota.used);
 	log_debug("vm %s: longest step of its restarts: %lu ticks", vm->name, vm->image->h.longest);
+	lock_acquire(&vm->life_lock);
 	atomic_store_bool(&vm->ended, false);
+	lock_release(&vm->life_lock);
 	vcpu_raise(vm->vcpu[0], EV_START);
 }

@@ -6,7 +6,6 @@
 #include "arch/lapic.h"
 #include "arch/log.h"
 #include "arch/mce.h"
-#include "arch/options.h"
 #include "arch/percpu.h"
 #include "arch/trap.h"
 #include "lib/atomic.h"
@@ -19,6 +18,43 @@
 
 const struct virt_ops *virt;
 
+bool exits_timed;
+static uint32_t timed_epoch;
+
+void exits_time(bool on)
+{
+	atomic_add_u32(&timed_epoch, 1);
+	atomic_store_bool(&exits_timed, on);
+}
+
+/* Up to now it was the last exit's time, unless the vCPU slept, or nobody looked at the clock. */
+static void time_count(struct vcpu *v)
+{
+	struct vcpu_stats *s = &v->stats;
+	uint32_t kind = v->arch.exit.kind, epoch = atomic_load_relaxed_u32(&timed_epoch);
+	uint64_t now = tsc_read(), ticks = now - s->since;
+
+	s->since = now;
+	if (unlikely(s->asleep || s->epoch != epoch)) {
+		s->asleep = false;
+		s->epoch = epoch;
+		return;
+	}
+	s->ticks[kind] += ticks;
+	s->most[kind] = ticks > s->most[kind] ? ticks : s->most[kind];
+	s->least[kind] = ticks < s->least[kind] || !s->timed[kind] ? ticks : s->least[kind];
+	s->timed[kind]++;
+}
+
+/* Its time ends here: another one has the CPU, or nobody. */
+static void time_close(struct vcpu *v)
+{
+	if (!atomic_load_relaxed_bool(&exits_timed) || v->stats.asleep)
+		return;
+	time_count(v);
+	v->stats.asleep = true;
+}
+
 /* The vCPU whose registers are in this CPU gives way to @v; NULL: to none. */
 static void vcpu_switch(struct cpu *cpu, struct vcpu *v)
 {
@@ -27,6 +63,7 @@ static void vcpu_switch(struct cpu *cpu, struct vcpu *v)
 	if (old == v)
 		return;
 	if (old) {
+		time_close(old);
 		if (steal_told(old))
 			steal_away(old);
 		xstate_save(old);
@@ -71,26 +108,15 @@ static void requests_take(struct cpu *cpu)
 		mce_note();
 }
 
-/* With debug=on each exit is timed. Up to now it was the last exit's time, unless the vCPU slept. */
-static bool timed;
-
-static void time_count(struct vcpu *v)
-{
-	struct vcpu_stats *s = &v->stats;
-	uint64_t now = tsc_read();
-
-	if (!s->asleep)
-		s->ticks[v->arch.exit.kind] += now - s->since;
-	s->since = now;
-	s->asleep = false;
-}
-
 static bool exit_timed(struct vcpu_arch *a)
 {
 	struct vcpu *v = vcpu_of(a);
+	struct exit_record *r = &v->stats.last[v->stats.records++ % EXIT_RECORDS];
 	bool again;
 
 	v->stats.since = tsc_read();
+	*r = (struct exit_record){v->stats.since, a->rip, a->exit.qual, a->exit.reason,
+				  a->exit.kind};
 	again = exit_handle(a);
 	if (again)
 		time_count(v);
@@ -102,15 +128,15 @@ static void vcpu_idle(struct cpu *cpu)
 {
 	struct vcpu *v = cpu->loaded ? vcpu_of(cpu->loaded) : NULL;
 
-	if (!timed || !v || v->stats.asleep)
-		return;
-	time_count(v);
-	v->stats.asleep = true;
+	if (v)
+		time_close(v);
 }
 
 /* Enter it again and again, until it sleeps or this CPU has requests. */
 static void vcpu_run(struct vcpu *v)
 {
+	bool timed = atomic_load_relaxed_bool(&exits_timed);
+
 	if ((v->events || v->lapic.irr_sum) && !vcpu_events(v))
 		return;
 	if (timed)
@@ -145,7 +171,6 @@ void cpu_run(void)
 	while (!atomic_load_bool(&go))
 		irq_wait();
 	cr3_write(cr3_read()); /* start-up code is unmapped */
-	timed = option_on("debug");
 
 	for (;;) {
 		struct sched_entity *e;

@@ -3,6 +3,7 @@
 
 #include "arch/cpu.h"
 #include "arch/log.h"
+#include "arch/options.h"
 #include "arch/percpu.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
@@ -44,16 +45,21 @@ static bool may_say(struct vm *vm)
 	return true;
 }
 
-/* All its vCPUs will stop before their next entry; the last one begins the restart. */
-static bool vm_end(struct vm *vm, bool again)
+bool vm_end(struct vm *vm, bool again)
 {
-	if (atomic_xchg_bool(&vm->ended, true))
+	lock_acquire(&vm->life_lock);
+	if (vm->ended) {
+		lock_release(&vm->life_lock);
 		return false;
+	}
+	atomic_store_bool(&vm->ended, true);
+	vm->paused = false;
 	vm->again = again && restart_possible(vm);
 	vm->loud = !vm->again || may_say(vm);
 	atomic_store_u32(&vm->busy, vm->vcpu_count);
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		vcpu_raise(vm->vcpu[i], EV_STOP);
+	lock_release(&vm->life_lock);
 	vpit_stop(&vm->pit);
 	board_stop(vm);
 	return true;
@@ -82,6 +88,8 @@ void vm_vcpu_stopped(struct vm *vm)
 
 void vm_stats_log(const struct vm *vm)
 {
+	if (!option_on("debug"))
+		return;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
 		const struct vcpu_stats *s = &vm->vcpu[i]->stats;
 
@@ -95,12 +103,19 @@ void vm_stats_log(const struct vm *vm)
 
 void vm_not_started(struct vm *vm)
 {
-	if (vm)
+	if (vm) {
 		vm->ended = true;
+		vm->absent = true;
+	}
 	atomic_add_u32(&ended_count, 1);
 }
 
-static void vm_ended(struct vm *vm, bool by_itself)
+void vm_not_ended(void)
+{
+	atomic_add_u32(&ended_count, ~0U);
+}
+
+void vm_ended(struct vm *vm, bool by_itself)
 {
 	uint32_t ended;
 
@@ -130,7 +145,7 @@ void vm_exit(struct vm *vm, uint32_t value)
 		return;
 	if (vm->loud) {
 		console_settle(vm);
-		log_info("vm %s: exit %u", vm->name, value);
+		log_keep(&vm->end_line, LOG_INFO, "vm %s: exit %u", vm->name, value);
 	}
 	vm_ended(vm, true);
 }
@@ -147,9 +162,10 @@ void vm_stop(struct vcpu *v, const char *fmt, ...)
 	vsnprintf_(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	console_settle(vm);
-	log_error("vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx",
-		  vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
-		  v->arch.exit.qual2);
+	log_keep(&vm->end_line, LOG_ERROR,
+		 "vm %s: stopped: %s; vCPU %u, RIP %#lx, exit %#x, qualification %#lx %#lx",
+		 vm->name, text, v->id, v->arch.rip, v->arch.exit.reason, v->arch.exit.qual,
+		 v->arch.exit.qual2);
 	virt->dump(&v->arch, report_line, NULL);
 	vm_ended(vm, false);
 }

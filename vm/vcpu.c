@@ -11,6 +11,7 @@
 #include "vm/gmem.h"
 #include "vm/irq.h"
 #include "vm/power.h"
+#include "vm/prompt.h"
 #include "vm/restart.h"
 #include "vm/vm.h"
 
@@ -31,7 +32,9 @@
 
 void vcpu_raise(struct vcpu *v, uint64_t events)
 {
-	atomic_or_u64(&v->events, events);
+	/* Of a paused one, what is left here is seen when it is resumed. */
+	if (unlikely(atomic_or_u64(&v->events, events) & EV_PAUSE) && !(events & EV_ALWAYS))
+		return;
 	if (v->cpu == this_cpu() && v->entity.queued)
 		return; /* it is this CPU that will enter it: it looks then */
 	sched_wake(&v->entity);
@@ -183,21 +186,37 @@ void vcpu_sipi(struct vcpu *v, uint8_t page)
 	vcpu_state_set(v, VCPU_RUNNABLE);
 }
 
-bool vcpu_wakeable(struct vcpu *v)
+/* Is there something for events_life? */
+static bool life_pending(const struct vcpu *v, uint64_t events)
 {
-	uint64_t events = atomic_load_u64(&v->events);
-
+	if (events & EV_SNAP)
+		return true;
 	if (v->state == VCPU_STOPPED)
 		return events & EV_RESET;
-	if (events & (EV_STOP | EV_INIT))
+	if (events & (EV_STOP | EV_RESUME))
 		return true;
-	if (v->state == VCPU_WAIT_SIPI)
-		return events & (EV_SIPI | EV_START);
+	if (events & EV_PAUSE)
+		return !v->paused;
+	return events & EV_INIT || (v->state == VCPU_WAIT_SIPI && events & (EV_SIPI | EV_START));
+}
+
+/* Does something end its HLT? */
+static bool halt_ends(struct vcpu *v, uint64_t events)
+{
+	if (v->state == VCPU_STOPPED || v->state == VCPU_WAIT_SIPI || v->paused)
+		return false;
 	if (events & (EV_NMI | EV_KICK))
 		return true;
 	if (v->state == VCPU_HALTED && !(v->arch.rflags & RFLAGS_IF))
 		return false;
 	return vlapic_pending(&v->lapic) >= 0 || irq_extint_pending(v);
+}
+
+bool vcpu_wakeable(struct vcpu *v)
+{
+	uint64_t events = atomic_load_u64(&v->events);
+
+	return life_pending(v, events) || halt_ends(v, events);
 }
 
 static void inject(struct vcpu *v, uint8_t type, uint8_t vector)
@@ -305,11 +324,16 @@ static void single_step(struct vcpu *v)
 	vcpu_exception(v, EXC_DB, false, 0);
 }
 
-/* INIT, SIPI, stop, restart: rare, and they may change v->state. */
+/* INIT, SIPI, stop, restart, pause: rare, and they may change v->state. */
 static void events_life(struct vcpu *v, uint64_t events)
 {
+	if (events & EV_SNAP) {
+		atomic_and_u64(&v->events, ~EV_SNAP);
+		prompt_snapshot(v);
+	}
 	if (events & EV_STOP) {
-		atomic_and_u64(&v->events, ~EV_STOP);
+		atomic_and_u64(&v->events, ~(EV_STOP | EV_PAUSE | EV_RESUME));
+		v->paused = false;
 		if (v->state == VCPU_STOPPED)
 			return;
 		vcpu_state_set(v, VCPU_STOPPED);
@@ -323,6 +347,10 @@ static void events_life(struct vcpu *v, uint64_t events)
 			restart_vcpu(v);
 		return;
 	}
+	if (events & (EV_PAUSE | EV_RESUME))
+		pause_events(v, events);
+	if (v->paused)
+		return;
 	if (events & EV_START) {
 		atomic_and_u64(&v->events, ~EV_START);
 		vcpu_state_set(v, VCPU_RUNNABLE);
@@ -347,13 +375,13 @@ bool vcpu_events(struct vcpu *v)
 {
 	uint64_t events = atomic_load_u64(&v->events);
 
-	if (unlikely(events & (EV_STOP | EV_RESET | EV_START | EV_INIT | EV_SIPI)))
+	if (unlikely(events & (EV_ALWAYS | EV_START | EV_INIT | EV_SIPI)))
 		events_life(v, events);
-	if (v->state == VCPU_HALTED && vcpu_wakeable(v)) {
+	if (v->state == VCPU_HALTED && halt_ends(v, atomic_load_u64(&v->events))) {
 		atomic_and_u64(&v->events, ~EV_KICK);
 		vcpu_state_set(v, VCPU_RUNNABLE);
 	}
-	if (v->state != VCPU_RUNNABLE) {
+	if (v->state != VCPU_RUNNABLE || v->paused) {
 		sched_block(&v->entity, entity_pending);
 		return false;
 	}

@@ -5,6 +5,7 @@
 #define VM_VM_H
 
 #include "arch/cpu.h"
+#include "arch/log.h"
 #include "arch/pool.h"
 #include "arch/vcpu.h"
 #include "ept/frame.h"
@@ -69,16 +70,21 @@ enum vcpu_state {
 };
 
 /* Events for a vCPU, set atomically by anybody, looked at before each entry. */
-#define EV_IRQ	 BIT(0) /* its interrupt controllers may have something */
-#define EV_NMI	 BIT(1)
-#define EV_INIT	 BIT(2)
-#define EV_SIPI	 BIT(3)
-#define EV_STOP	 BIT(4)
-#define EV_STEP	 BIT(5) /* an emulated instruction ran with TF set: #DB is due */
-#define EV_IDLE	 BIT(6) /* v->state is not VCPU_RUNNABLE; by its own CPU only */
-#define EV_RESET BIT(7) /* of a stopped one: it becomes as after power-up */
-#define EV_START BIT(8) /* then: go, as a start-up IPI would make it */
-#define EV_KICK	 BIT(9) /* another vCPU ends its HLT, this one or the next, whatever IF is */
+#define EV_IRQ	  BIT(0) /* its interrupt controllers may have something */
+#define EV_NMI	  BIT(1)
+#define EV_INIT	  BIT(2)
+#define EV_SIPI	  BIT(3)
+#define EV_STOP	  BIT(4)
+#define EV_STEP	  BIT(5)  /* an emulated instruction ran with TF set: #DB is due */
+#define EV_IDLE	  BIT(6)  /* v->state is not VCPU_RUNNABLE; by its own CPU only */
+#define EV_RESET  BIT(7)  /* of a stopped one: it becomes as after power-up */
+#define EV_START  BIT(8)  /* then: go, as a start-up IPI would make it */
+#define EV_KICK	  BIT(9)  /* another vCPU ends its HLT, this one or the next, whatever IF is */
+#define EV_PAUSE  BIT(10) /* as long as it is set the vCPU does not run */
+#define EV_RESUME BIT(11) /* EV_PAUSE was taken back */
+#define EV_SNAP	  BIT(12) /* the prompt wants its registers */
+/* Looked at before anything else, and not put off by a pause. */
+#define EV_ALWAYS (EV_STOP | EV_RESET | EV_PAUSE | EV_RESUME | EV_SNAP)
 
 #define FETCH_LEVELS 4
 
@@ -105,12 +111,24 @@ struct decoded {
 
 #define DECODED 4 /* by RIP */
 
-/* By kind of exit: how many, and TSC ticks from the exit to the next entry. */
+/* One of a vCPU's last exits. */
+struct exit_record {
+	uint64_t tsc, rip, qual;
+	uint32_t reason, kind; /* raw, and enum exit_kind */
+};
+#define EXIT_RECORDS 16
+
+/* By kind of exit: how many; while exits are timed also TSC ticks from the exit to the next entry, and the last ones. */
 struct vcpu_stats {
 	uint64_t exits[EXIT_KIND_COUNT];
 	uint64_t ticks[EXIT_KIND_COUNT];
-	uint64_t since; /* TSC up to which time is counted */
-	bool asleep;	/* or before the first entry: the time now is nobody's */
+	uint64_t timed[EXIT_KIND_COUNT]; /* of exits[], how many are in ticks[] */
+	uint64_t least[EXIT_KIND_COUNT], most[EXIT_KIND_COUNT];
+	struct exit_record last[EXIT_RECORDS];
+	uint32_t records; /* ever; the next one goes to this, modulo EXIT_RECORDS */
+	uint32_t epoch;	  /* of exits_timed */
+	uint64_t since;	  /* TSC up to which time is counted */
+	bool asleep;	  /* or before the first entry: the time now is nobody's */
 };
 
 struct vcpu {
@@ -119,6 +137,7 @@ struct vcpu {
 	uint32_t id; /* in its VM */
 	struct cpu *cpu;
 	uint8_t state; /* enum vcpu_state; by its own CPU only */
+	bool paused;   /* it has taken notice of EV_PAUSE; by its own CPU only */
 	uint8_t sipi_page;
 	uint64_t events; /* EV_*, atomic */
 	struct sched_entity entity;
@@ -161,7 +180,7 @@ struct vm {
 	char name[CONFIG_NAME];
 	uint32_t id;
 	bool service;
-	bool ended; /* atomic: all its vCPUs are to stop */
+	bool ended; /* atomic, written under life_lock: all its vCPUs are to stop */
 	bool may_power;
 	enum config_on_fault on_fault;
 	enum config_on_exit on_exit;
@@ -206,7 +225,12 @@ struct vm {
 	struct shm *shm; /* its shared regions, NULL: none (vm/shm.c) */
 	struct vm_mtrrs mtrrs;
 
-	/* Its end, and its next life (vm/stop.c, vm/restart.c). */
+	/* Its end, its next life, its pauses (vm/stop.c, vm/restart.c, vm/pause.c). */
+	struct lock life_lock;
+	bool absent;	  /* it was never built */
+	bool paused;	  /* it is to be, or is; under life_lock */
+	bool paused_said; /* all its vCPUs have stopped for it; likewise */
+	struct log_kept end_line;
 	bool again;		  /* it is to be restarted when all its vCPUs have stopped */
 	bool loud;		  /* this life's end is in the log */
 	uint32_t busy;		  /* vCPUs that have not stopped, or not been reset, yet (atomic) */
@@ -263,6 +287,9 @@ void vcpu_state_set(struct vcpu *v, enum vcpu_state state);
 bool vcpu_wakeable(struct vcpu *v);
 
 /* --- vm/run.c --- */
+/* Are exits timed and the last ones kept? Counted they always are. Each change begins another epoch: any CPU. */
+extern bool exits_timed;
+void exits_time(bool on);
 /* This CPU's life from the end of boot on; it waits for cpu_run_all. */
 NORETURN void cpu_run(void);
 /* Has @cpu come there? */
@@ -321,7 +348,40 @@ void exit_npf(struct vcpu *v);
 /* INS, OUTS: the emulator does them. */
 void exit_io_string(struct vcpu *v);
 
+/* --- vm/pause.c --- */
+enum vm_life {
+	VM_ABSENT, /* it could not be built */
+	VM_RUNNING,
+	VM_PAUSING, /* not all its vCPUs have taken notice */
+	VM_PAUSED,
+	VM_ENDING, /* likewise */
+	VM_RESTARTING,
+	VM_ENDED,
+};
+enum vm_life vm_life(struct vm *vm);
+/* What @vm is, in a word or two. */
+const char *vm_life_name(struct vm *vm);
+/*
+ * What somebody who manages the machine may ask for, from any CPU: begun when it returns, the log says when it is done.
+ * NULL, or why it cannot be.
+ */
+const char *vm_pause(struct vm *vm);
+const char *vm_resume(struct vm *vm);
+const char *vm_end_by(struct vm *vm, const char *whom);
+const char *vm_restart_by(struct vm *vm);
+/* EV_PAUSE, EV_RESUME: on @v's CPU. */
+void pause_events(struct vcpu *v, uint64_t events);
+
 /* --- vm/stop.c --- */
+/*
+ * All its vCPUs stop before their next entry, and the last one begins the restart if there is to be one. False: they
+ * were stopping already.
+ */
+bool vm_end(struct vm *vm, bool again);
+/* An end that no restart follows is counted; the machine may end with it. @by_itself: by the guest's choice. */
+void vm_ended(struct vm *vm, bool by_itself);
+/* It begins another life after all. */
+void vm_not_ended(void);
 /* The VM ended with a value: guest's choice. */
 void vm_exit(struct vm *vm, uint32_t value);
 /* It could not be built (NULL where there is not even that much): counts as ended. Boot. */

@@ -107,7 +107,7 @@ static void stamps_follow_the_clock(void **state)
 
 static void the_ring_keeps_the_last(void **state)
 {
-	static char ring[LOG_RING_SIZE + 1];
+	static char ring[LOG_RING_SIZE + LOG_LINE_MAX];
 	uint64_t pos = 0;
 	uint32_t n = 0, piece;
 
@@ -117,16 +117,16 @@ static void the_ring_keeps_the_last(void **state)
 		log_info("line %u", i);
 	}
 	do {
-		piece = log_read(&pos, ring + n, 100);
+		piece = log_line(&pos, ring + n);
 		n += piece;
 	} while (piece && n <= LOG_RING_SIZE);
 	assert_true(n <= LOG_RING_SIZE && n > LOG_RING_SIZE - LOG_LINE_MAX);
 	ring[n] = 0;
 	assert_int_equal(strncmp(ring, "bulkhead: [", 11), 0);
 	assert_non_null(strstr(ring, "line 999\n"));
-	assert_int_equal(log_read(&pos, ring, 100), 0);
+	assert_int_equal(log_line(&pos, ring), 0);
 	log_debug("even this");
-	n = log_read(&pos, ring, 100);
+	n = log_line(&pos, ring);
 	ring[n] = 0;
 	assert_string_equal(ring, "bulkhead: [    0.000000] debug: even this\n");
 }
@@ -149,6 +149,86 @@ static void a_late_sink_gets_what_was(void **state)
 	log_sink_remove(&late);
 	log_warn("late four");
 	assert_null(strstr(got, "late four"));
+}
+
+static uint32_t notified;
+
+static void note(void)
+{
+	notified++;
+}
+
+static void a_reader_takes_line_by_line(void **state)
+{
+	char line[LOG_LINE_MAX];
+	struct log_reader r;
+	uint32_t n, lost;
+
+	(void)state;
+	log_notify(note, &r);
+	assert_false(log_waiting(&r));
+	assert_int_equal(log_next(&r, LOG_INFO, line, &lost), 0);
+	log_info("one");
+	log_debug("not this");
+	log_warn("two");
+	assert_int_equal(notified, 3);
+	assert_true(log_waiting(&r));
+	n = log_next(&r, LOG_INFO, line, &lost);
+	assert_memory_equal(line, "bulkhead: [    0.000000] info: one\n", n);
+	n = log_next(&r, LOG_INFO, line, &lost);
+	assert_memory_equal(line, "bulkhead: [    0.000000] warning: two\n", n);
+	assert_int_equal(lost, 0);
+	assert_false(log_waiting(&r));
+	for (uint32_t i = 0; i < LOG_SKIP_MAX; i++)
+		log_debug("x");
+	log_info("behind them");
+	assert_int_equal(log_next(&r, LOG_INFO, line, &lost), 0);
+	assert_true(log_waiting(&r));
+	n = log_next(&r, LOG_INFO, line, &lost);
+	assert_memory_equal(line, "bulkhead: [    0.000000] info: behind them\n", n);
+	log_notify(NULL, &r);
+}
+
+/* What a burst pushes out of the ring is counted, and the kept lines among it come all the same, in order. */
+static void kept_lines_outlive_the_ring(void **state)
+{
+	static struct log_kept kept[3];
+	char line[LOG_LINE_MAX], want[64];
+	uint32_t n, lost, seen = 0, gone = 0, found = 0;
+	struct log_reader r;
+
+	(void)state;
+	log_notify(NULL, &r);
+	for (uint32_t i = 0; i < 2000; i++) {
+		if (i % 500 == 100 && i < 1500)
+			log_keep(&kept[i / 500], LOG_ERROR, "kept %u", i);
+		else
+			log_info("line %u", i);
+		got_len = 0;
+	}
+	while ((n = log_next(&r, LOG_INFO, line, &lost))) {
+		seen++;
+		gone += lost;
+		assert_true(n < sizeof(line));
+		line[n] = 0;
+		snprintf(want, sizeof(want), "error: kept %u\n", 500 * found + 100);
+		found += strstr(line, want) != NULL;
+	}
+	assert_int_equal(found, 3);
+	assert_int_equal(seen + gone, 2000);
+	/* One that was seen is not told again, and a holder has the last line only. */
+	log_keep(&kept[0], LOG_ERROR, "first");
+	n = log_next(&r, LOG_INFO, line, &lost);
+	assert_int_equal(n, 38);
+	log_keep(&kept[0], LOG_ERROR, "second");
+	log_keep(&kept[0], LOG_ERROR, "third");
+	for (uint32_t i = 0; i < 1000; i++) {
+		log_info("line %u", i);
+		got_len = 0;
+	}
+	n = log_next(&r, LOG_INFO, line, &lost);
+	assert_int_equal(lost, 1);
+	assert_memory_equal(line, "bulkhead: [    0.000000] error: third\n", n);
 }
 
 static void *write_many(void *arg)
@@ -202,6 +282,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stamps_follow_the_clock, fresh, done),
 		cmocka_unit_test_setup_teardown(the_ring_keeps_the_last, fresh, done),
 		cmocka_unit_test_setup_teardown(a_late_sink_gets_what_was, fresh, done),
+		cmocka_unit_test_setup_teardown(a_reader_takes_line_by_line, fresh, done),
+		cmocka_unit_test_setup_teardown(kept_lines_outlive_the_ring, fresh, done),
 		cmocka_unit_test_setup_teardown(lines_of_cpus_do_not_mix, fresh, done),
 		cmocka_unit_test_setup_teardown(crash_mode_is_synchronous, fresh, done),
 	};

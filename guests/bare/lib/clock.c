@@ -5,6 +5,8 @@
 #include "lib/guest.h"
 #include "lib/x86.h"
 
+#define FLAG_PAUSED 2 /* PVCLOCK_GUEST_STOPPED */
+
 struct clock_page {
 	uint32_t version, pad0;
 	uint64_t tsc_timestamp, system_time;
@@ -43,6 +45,16 @@ uint64_t clock_ns(void)
 		ns = p->system_time + scaled(rdtsc() - p->tsc_timestamp, p->mul, p->shift);
 	} while (p->version != version);
 	return ns;
+}
+
+bool clock_was_paused(void)
+{
+	volatile struct clock_page *p = &pages[vcpu_number()];
+	bool paused = p->flags & FLAG_PAUSED;
+
+	if (paused)
+		p->flags &= (uint8_t)~FLAG_PAUSED;
+	return paused;
 }
 
 uint64_t clock_ticks(uint64_t ns)

@@ -10,6 +10,8 @@
 bool clock_start(void);
 /* ns; the calling vCPU's clock is on. */
 uint64_t clock_ns(void);
+/* Was the calling vCPU paused since this was asked last? The clock went on meanwhile. */
+bool clock_was_paused(void);
 /* TSC ticks of @ns. */
 uint64_t clock_ticks(uint64_t ns);
 
