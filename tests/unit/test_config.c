@@ -242,6 +242,12 @@ static void test_durations(void **state)
 	assert_int_equal(config.on_refusal, REFUSAL_REBOOT);
 	assert_int_equal(config.refusal_delay, 10000000000);
 	assert_int_equal(config.on_end, END_POWEROFF);
+	assert_false(config.prompt);
+	good("[system]\nprompt = yes\n");
+	assert_true(config.prompt);
+	good("[system]\nprompt = no\n");
+	assert_false(config.prompt);
+	bad("[system]\nprompt = maybe\n", "2:10:maybe:not one of");
 	bad("[system]\nframe = 10\n", "2:9:10:not a duration");
 	bad("[system]\nframe = ms\n", "2:9:ms:not a duration");
 	bad("[system]\nframe = 10min\n", "2:9:10min:not a duration");
