@@ -48,6 +48,7 @@ def prompt(name, *sections, **rest):
     config = "[system]\npower = none\nprompt = yes\n\n" + "\n".join(sections)
     kernels = re.findall(r"^kernel = (\S+)", config, re.M)
     rest.setdefault("machines", BEDS)
+    rest.setdefault("slow", BEDS[1:])
     rest.setdefault("timeout", 300)
     return Case(name, config, {k: "build/guests/%s.elf" % k for k in kernels}, **rest)
 
