@@ -20,6 +20,7 @@
 #define MSR_AMD_HWCR		     0xc0010015
 #define MSR_AMD_TOP_MEM		     0xc001001a
 #define MSR_AMD_TOP_MEM2	     0xc001001d
+#define MSR_AMD_NB_CFG		     0xc001001f
 #define MSR_AMD_INT_PENDING	     0xc0010055
 #define MSR_AMD_DE_CFG		     0xc0011029
 #define HWCR_TSC_FREQ_SEL	     BIT(24)
@@ -215,6 +216,7 @@ static const struct msr_row rows[] = {
 	{MSR_AMD_HWCR,	       MSR_AMD_HWCR,	     rd_hwcr,	      wr_ignore       },
 	{MSR_AMD_TOP_MEM,	  MSR_AMD_TOP_MEM,	   rd_host,	    NULL		},
 	{MSR_AMD_TOP_MEM2,	   MSR_AMD_TOP_MEM2,	     rd_host,	      NULL		  },
+	{MSR_AMD_NB_CFG,	 MSR_AMD_NB_CFG,	 rd_zero,	  wr_ignore	   },
 	{MSR_AMD_INT_PENDING, MSR_AMD_INT_PENDING,   rd_zero,	    wr_ignore	     },
 	{MSR_AMD_DE_CFG,	 MSR_AMD_DE_CFG,	 rd_host,	  wr_ignore	   },
 };
