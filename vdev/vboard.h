@@ -37,6 +37,7 @@
 #define VBOARD_FLASH_END  (1ULL << 32)
 #define VBOARD_FLASH_MAX  0x01000000U /* the local APIC is below */
 
-#define VBOARD_S5 0 /* SLP_TYP that switches off: as on QEMU's Q35, for OVMF does not ask the tables */
+#define VBOARD_S5 \
+	0 /* SLP_TYP that switches off: as on QEMU's Q35, for OVMF does not ask the tables */
 
 #endif

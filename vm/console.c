@@ -149,7 +149,7 @@ static bool turn_of(uint32_t who, bool unended)
 
 	if (!r)
 		return false;
-	lost = conring_lost(r);
+	lost = who == FOCUS_PROMPT ? 0 : conring_lost(r); /* the prompt waits for room */
 	if (lost)
 		ring_line("%s| [%lu bytes lost]", vms[who]->name, lost);
 	if (who == console.focus)
@@ -221,7 +221,7 @@ static bool turn(bool patient)
 		uint32_t who = (uint32_t)__builtin_ctzll(ending);
 
 		if (!turn_of(who, true))
-			ending &= ~BIT(who);
+			ending &= ending - 1; /* @who is the lowest bit */
 		return true;
 	}
 	if (turn_log())

@@ -91,10 +91,12 @@ INIT int devices_save(struct vm *vm, const struct pci_list *found, const struct 
 	uint64_t bytes = ALIGN_UP(found->count * sizeof(*kept), PAGE_SIZE);
 	const struct acpi_fadt *f = &acpi->fadt;
 
-	kept = bytes ? pool_alloc(&vm->quota, (uint32_t)(bytes / PAGE_SIZE), NULL) : NULL;
-	if (bytes && !kept)
-		return -ENOMEM;
-	kept_count = found->count;
+	if (bytes) {
+		kept = pool_alloc(&vm->quota, (uint32_t)(bytes / PAGE_SIZE), NULL);
+		if (!kept)
+			return -ENOMEM;
+	}
+	kept_count = kept ? found->count : 0;
 	for (uint32_t i = 0; i < kept_count; i++)
 		func_keep(&kept[i], &found->functions[i]);
 	events[0] = f->pm1a_evt;

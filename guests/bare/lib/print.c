@@ -122,7 +122,8 @@ static void print_char(char c)
 {
 	if (c == '\n')
 		print_char('\r');
-	while (!(in8(COM1 + LSR) & LSR_THRE)) /* no PAUSE: where one thread is all processors it costs 100 ms */
+	while (!(in8(COM1 + LSR) &
+		 LSR_THRE)) /* no PAUSE: where one thread is all processors it costs 100 ms */
 		;
 	out8(COM1, (uint8_t)c);
 }
