@@ -253,7 +253,7 @@ static INIT int vm_load(struct vm *vm, const struct build_input *in)
 {
 	const struct config_vm *c = &in->config->vms[vm->id];
 	static struct load_result result INITDATA;
-	struct image kernel = {0}, initrd, firmware, images[LOAD_MODULES];
+	struct image kernel = {0}, initrd = {0}, firmware = {0}, images[LOAD_MODULES];
 	struct load_module modules[LOAD_MODULES];
 	struct load_target target;
 	struct load_request r = {
