@@ -56,6 +56,8 @@ typedef struct {
 #define INITBSS
 #else
 #define INIT	 __attribute__((section(".init.text"), noinline))
+/* A rare path, for which the ordinary one would save registers. */
+#define NOINLINE __attribute__((noinline))
 #define INITDATA __attribute__((section(".init.data")))
 /* Zero at start and without bytes in the file; the comment sign hides the flags that the compiler adds. */
 #define INITBSS	 __attribute__((section(".init.bss,\"aw\",@nobits#")))

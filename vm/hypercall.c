@@ -89,7 +89,7 @@ static int64_t call_yield(struct vcpu *v)
 	return 0;
 }
 
-static int64_t call_kvm(struct vcpu *v)
+static NOINLINE int64_t call_kvm(struct vcpu *v)
 {
 	switch ((uint32_t)v->arch.gpr[RAX]) {
 	case KVM_KICK_CPU:

@@ -28,7 +28,7 @@ static void device_access(struct vcpu *v, uint64_t gpa, uint8_t size, bool write
 		r->fn(v, r->arg, gpa, size, write, value);
 		return;
 	}
-	if (!r && shm_access(v, gpa, size, write, value))
+	if (!r && v->vm->shm && shm_access(v, gpa, size, write, value))
 		return;
 	if (!r && v->vm->service && platform_mmio(v->vm, gpa, size, write, value))
 		return;
@@ -90,7 +90,7 @@ static void part_copy(struct vcpu *v, uint64_t gpa, uint32_t len, uint8_t *buf, 
 {
 	uint8_t *ram = guest_map(v->vm, gpa, write);
 
-	if (!ram && shm_fault(v, gpa, 0))
+	if (!ram && v->vm->shm && shm_fault(v, gpa, 0))
 		ram = guest_map(v->vm, gpa, write);
 	if (ram) {
 		if (write)
@@ -379,7 +379,8 @@ void exit_npf(struct vcpu *v)
 	uint64_t gpa = x->info.npf.gpa.v;
 	hpa_t hpa;
 
-	if (memory_fault(v->vm, gpa) || shm_fault(v, gpa, x->info.npf.access))
+	if ((v->vm->service && memory_fault(v->vm, gpa)) ||
+	    (v->vm->shm && shm_fault(v, gpa, x->info.npf.access)))
 		return;
 	/* Another CPU has mapped it meanwhile. */
 	if (!(x->info.npf.access & NPF_PRESENT) && !mmio_find(v->vm, gpa) &&
