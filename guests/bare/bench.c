@@ -7,6 +7,7 @@
 #include <bulkhead/hypercall.h>
 
 #define ROUNDS	       200
+#define TURNS	       3
 #define WARM_UP	       8
 #define PIC_MASK       0x21
 #define UART_LSR       0x3fd
@@ -90,6 +91,20 @@ static uint64_t measure(void (*fn)(void))
 	return rdtsc() - start;
 }
 
+/* Of some turns, so that what the hypervisor prints meanwhile is not counted. */
+static uint64_t least(void (*fn)(void))
+{
+	uint64_t best = measure(fn);
+
+	for (uint32_t i = 1; i < TURNS; i++) {
+		uint64_t ticks = measure(fn);
+
+		if (ticks < best)
+			best = ticks;
+	}
+	return best;
+}
+
 uint32_t guest_main(void)
 {
 	const struct {
@@ -109,9 +124,9 @@ uint32_t guest_main(void)
 
 	apic_enable();
 	apic_enter_x2();
-	empty = measure(nothing);
+	empty = least(nothing);
 	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		ticks[i] = measure(rows[i].fn);
+		ticks[i] = least(rows[i].fn);
 	/* Not before: the serial port's interrupts would be counted. */
 	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		print("bench %s %lu\n", rows[i].name, (ticks[i] - empty) / ROUNDS);

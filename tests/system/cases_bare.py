@@ -135,10 +135,11 @@ CASES = [
     tried("chips"),
     tried("mmio"),
     # The emulator against the processor, thousands of instructions each on RAM and on a device that is memory.
-    bare("differ", vm("differ", "rounds=20"), hypervisor="build/hooked/bulkhead", timeout=120,
+    bare("differ", vm("differ", "rounds=20"), hypervisor="build/hooked/bulkhead", timeout=120, slow=("bochs-svm",),
          expect=(r"^differ: \d{4,} cases of \d+ instructions, \d+ of them end in a fault or trap, 0 differ",)),
     # Two vCPUs on one CPU: what one has the other misses.
-    tried("paravirt", cpus="0,0", icount=True, machines=BEDS[:1], left_out={m: "paravirt-bochs runs there" for m in BEDS[1:]}),
+    # It hangs now and then when instructions are counted, waiting for an interrupt between the two: not understood yet.
+    tried("paravirt", cpus="0,0", icount=True, quick=False, machines=BEDS[:1], left_out={m: "paravirt-bochs runs there" for m in BEDS[1:]}),
     tried("paravirt", "paravirt-bochs", cpus="0,0", machines=BEDS[1:], left_out={"qemu-svm": "paravirt runs there, in counted time"}),
     xstate("xstate", slow=BEDS[1:]),
     bare("xstate-vms", vm("xstate", "rounds=2500", "one"), vm("xstate", "rounds=2500", "two"),

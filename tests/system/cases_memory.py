@@ -42,7 +42,7 @@ def hidden_by_log(text):
     kept = max(s.end for s in sections if not s.name.startswith(".init")) - min(s.start for s in sections)
     pool = root // POOL_ALIGN * POOL_ALIGN
     return [(load, load + kept), (pool, pool + RESERVE_REACH)] + spans(
-        r"bulkhead: .*vm \S+: RAM 0x([0-9a-f]+)-0x([0-9a-f]+)", text)
+        r"bulkhead: .*vm (?!service:)\S+: RAM 0x([0-9a-f]+)-0x([0-9a-f]+)", text)
 
 
 def reached(run):

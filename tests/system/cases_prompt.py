@@ -170,7 +170,8 @@ def without(machine, run):
 CASES = [
     prompt("prompt-look", vm("spin", FOREVER, "busy"), vm("talker", "lines=3 echo", "talker"), script=look, code=bhrun.GUEST_STOPPED),
     prompt("prompt-life", vm("pausee", "cpus=2", "pausee", cpus="0,1"), vm("spin", FOREVER, "busy"),
-           vm("hello", "", "brief"), cpus=2, script=life, code=bhrun.GUEST_STOPPED),
+           vm("hello", "", "brief"), cpus=2, script=life, code=bhrun.GUEST_STOPPED,
+           quick=False),
     prompt("prompt-wrong", vm("spin", FOREVER, "busy"), script=wrong, code=bhrun.GUEST_STOPPED),
     prompt("prompt-steps", vm("talker", "lines=300 echo", "talker"), vm("spin", FOREVER, "busy"), icount=True,
            machines=("qemu-svm",), left_out={m: "QEMU counts what Bochs' clock only measures" for m in BEDS[1:]},
